@@ -1,0 +1,1 @@
+"""Formulas of distributions, without networks: densities, binned masses, integer frequencies."""

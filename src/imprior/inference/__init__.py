@@ -1,0 +1,1 @@
+"""Algorithms that need an ability, not a particular model."""

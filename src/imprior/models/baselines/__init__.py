@@ -1,0 +1,1 @@
+"""The models that the papers compare with, one file each."""

@@ -1,0 +1,242 @@
+"""MCGSM: an exact model of integer images, one factorized mixture per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from imprior.base import ExactModel, Step
+from imprior.distributions.binned import BinnedMixture
+from imprior.distributions.frequencies import precision
+from imprior.models.ride.kernels import FAR, Bins
+from imprior.models.ride.mixture import FactorizedMCGSM
+from imprior.models.ride.walk import Walk, table
+from imprior.transforms import causal, colour
+
+ROWS_AT_ONCE = 1 << 16
+"""Pixels whose contexts are held in memory at once: tens of MB at any image size."""
+
+
+@dataclass(frozen=True)
+class MCGSMConfig:
+    """What an MCGSM is made of.
+
+    Attributes:
+        channels: Channels of the images.
+        bits: Bit depth of the images, 1 to 16.
+        num_components, num_scales, num_features: Size of each channel's mixture.
+        rows, columns, radius: The causal neighbourhood in the channel itself: rows above, columns
+            to each side, and the largest distance, in pixels.
+        cross_radius: Radius of the window in the other channels.
+        order: "planes": one channel after the other, each sees all of the earlier ones.
+            "pixels": all channels of a pixel, then the next pixel.
+        colour: "ycocg" models (Y, Cg, Co) instead of (R, G, B): reversible, nothing is lost.
+        means: Whether experts have means of their own.
+        num_first: Components of the mixture of the very first pixel, which has no context.
+    """
+
+    channels: int = 1
+    bits: int = 8
+    num_components: int = 16
+    num_scales: int = 4
+    num_features: int = 48
+    rows: int = 4
+    columns: int = 4
+    radius: float = 99.0
+    cross_radius: float = 2.0
+    order: Literal["planes", "pixels"] = "planes"
+    colour: Literal["none", "ycocg"] = "none"
+    means: bool = False
+    num_first: int = 8
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bits <= 16:
+            raise ValueError(f"bits must be 1 to 16, got {self.bits}")
+        if self.channels < 1:
+            raise ValueError(f"channels must be at least 1, got {self.channels}")
+        if self.order not in ("planes", "pixels"):
+            raise ValueError(f'order must be "planes" or "pixels", got {self.order!r}')
+        if self.colour not in ("none", "ycocg"):
+            raise ValueError(f'colour must be "none" or "ycocg", got {self.colour!r}')
+        if self.colour == "ycocg" and self.channels != 3:
+            raise ValueError(f'colour="ycocg" needs 3 channels, got {self.channels}')
+
+
+def contexts(config: MCGSMConfig) -> list[causal.Context]:
+    """What each plane of an MCGSM conditions on."""
+    own = causal.causal_window(config.rows, config.columns, config.radius)
+    around = causal.full_window(config.cross_radius)
+    before = [(dy, dx) for dy, dx in around if (dy, dx) < (0, 0)]
+    result = []
+    for plane in range(config.channels):
+        inputs = [((plane, *offset), True) for offset in own]
+        for other in range(config.channels):
+            if config.order == "planes":
+                inputs += [((other, *offset), False) for offset in around if other < plane]
+            elif other != plane:
+                here = [(0, 0)] if other < plane and config.cross_radius >= 0 else []
+                inputs += [((other, *offset), True) for offset in before + here]
+        offsets, known = zip(*inputs, strict=True) if inputs else ((), ())
+        result.append(causal.Context(plane, offsets, known))
+    return result
+
+
+class MCGSM(ExactModel):
+    r"""Mixture of conditional Gaussian scale mixtures over a causal neighbourhood.
+
+    .. math:: p(x) = \prod_{ij} p(x_{ij} \mid x_{<ij})
+
+    with a `FactorizedMCGSM` of each channel, after conditional whitening. Every pixel counts,
+    those at borders too (see `transforms.causal`), and images may have any height and width. A
+    value k of b bits is the interval [k, k + 1] / 2^b: `log_prob` integrates the mixture over it,
+    `log_density_map` is the density of continuous images that the papers report.
+
+    Source: Theis & Bethge (2015); Theis, Hosseini & Bethge (2012). Ours adds borders, several
+    channels by the chain rule, and the floor that keeps every value possible (`BinnedMixture`).
+    """
+
+    config_class = MCGSMConfig
+    config: MCGSMConfig
+
+    def __init__(self, config: MCGSMConfig) -> None:
+        super().__init__(config)
+        self.contexts = contexts(config)
+        self.reach = max(context.reach for context in self.contexts)
+        sizes = (config.num_components, config.num_scales, config.num_features)
+        self.whitening = nn.ModuleList(
+            causal.ConditionalWhitening(len(context.offsets)) for context in self.contexts
+        )
+        self.experts = nn.ModuleList(
+            FactorizedMCGSM(len(context.offsets), *sizes, means=config.means)
+            for context in self.contexts
+        )
+        self.first_whitening = nn.ModuleList(
+            causal.ConditionalWhitening(0) for _ in self.contexts
+        )
+        self.first = nn.ModuleList(
+            FactorizedMCGSM(0, config.num_first, 2, 0, means=True) for _ in self.contexts
+        )
+
+    # -- integers <-> what the mixtures see
+
+    def to_canvas(self, x: Tensor) -> Tensor:
+        return colour.ycocg(x) if self.config.colour == "ycocg" else super().to_canvas(x)
+
+    def from_canvas(self, canvas: Tensor) -> Tensor:
+        return colour.inverse_ycocg(canvas) if self.config.colour == "ycocg" else canvas
+
+    def support(self, earlier: list[Tensor], plane: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Smallest and largest value of a plane, given the earlier planes at the same pixels."""
+        if self.config.colour == "ycocg" and plane > 0:
+            return colour.ycocg_support(earlier, self.config.bits)
+        return torch.zeros_like(like), torch.full_like(like, 2**self.config.bits - 1)
+
+    def unit(self, canvas: Tensor) -> Tensor:
+        """The middles of the bins of integers, in the model's dtype."""
+        dtype = self.whitening[0].mean_x.dtype
+        return (canvas.to(dtype) + 0.5) / 2**self.config.bits
+
+    def bins(
+        self, whitening: causal.ConditionalWhitening, inputs: Tensor, target: Tensor,
+        low: Tensor, high: Tensor,
+    ) -> Bins:
+        """Integer targets (n,) as intervals of whitened outputs."""
+        centre = whitening.outputs(inputs, self.unit(target))
+        half = 0.5 * whitening.scale / 2**self.config.bits
+        floor = 2.0 ** -precision(self.config.bits)
+        keep = 1.0 - (high - low + 1).to(centre.dtype) * floor
+        far = torch.full_like(centre, FAR)
+        lower = torch.where(target == low, -far, centre - half)
+        upper = torch.where(target == high, far, centre + half)
+        return Bins(lower, upper, keep, torch.full_like(centre, floor))
+
+    # -- the parallel pass
+
+    def log_prob_map(self, x: Tensor) -> Tensor:
+        self.check(x)
+        canvas = self.to_canvas(x)
+        padded = causal.pad(self.unit(canvas), self.reach)
+        result = torch.empty(canvas.shape, dtype=torch.float64, device=x.device)
+        for image in range(len(canvas)):
+            for plane in range(self.channels):
+                for y, column in self._pixels(canvas):
+                    values = self._log_mass(canvas[image], padded[image], plane, y, column)
+                    result[image, plane, y, column] = values.double()
+        return result
+
+    def _pixels(self, canvas: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first pixel, then all others in pieces of bounded size."""
+        height, width = canvas.shape[-2:]
+        numbers = torch.arange(height * width, device=canvas.device)
+        for piece in [numbers[:1], *numbers[1:].split(ROWS_AT_ONCE)]:
+            if len(piece):
+                yield piece // width, piece % width
+
+    def _parts(
+        self, padded: Tensor, plane: int, y: Tensor, x: Tensor
+    ) -> tuple[FactorizedMCGSM, causal.ConditionalWhitening, Tensor]:
+        """The mixture, its whitening and the whitened contexts of some pixels."""
+        if y[0] == 0 and x[0] == 0:
+            return self.first[plane], self.first_whitening[plane], padded.new_zeros(len(y), 0)
+        whitening = self.whitening[plane]
+        inputs = causal.gather(padded, self.reach, self.contexts[plane], y, x)
+        return self.experts[plane], whitening, whitening.inputs(inputs)
+
+    def _log_mass(self, canvas: Tensor, padded: Tensor, plane: int, y: Tensor, x: Tensor) -> Tensor:
+        target = canvas[plane, y, x]
+        low, high = self.support([canvas[p, y, x] for p in range(plane)], plane, target)
+        mixture, whitening, inputs = self._parts(padded, plane, y, x)
+        return mixture.log_prob(inputs, self.bins(whitening, inputs, target, low, high))
+
+    def log_density_map(self, x: Tensor) -> Tensor:
+        """Log-density of continuous images, nats per value, float64.
+
+        Arguments:
+            x: Floats in [0, 1], usually (integers + uniform noise) / 2^bits, (B, C, H, W).
+        """
+        canvas = colour.ycocg(x) if self.config.colour == "ycocg" else x
+        padded = causal.pad(canvas, self.reach)
+        result = torch.empty(canvas.shape, dtype=torch.float64, device=x.device)
+        for image in range(len(canvas)):
+            for plane in range(self.channels):
+                for y, column in self._pixels(canvas):
+                    target = canvas[image, plane, y, column]
+                    mixture, whitening, inputs = self._parts(padded[image], plane, y, column)
+                    values = mixture.log_prob(inputs, whitening.outputs(inputs, target))
+                    result[image, plane, y, column] = (values + whitening.log_jacobian).double()
+        return result
+
+    # -- the walk
+
+    @torch.no_grad()
+    def conditionals(self, canvas: Tensor) -> Iterator[Step]:
+        """Walks in wavefronts; see `imprior.base.ExactModel.conditionals`."""
+        bits, planes = self.config.bits, range(self.channels)
+        slope = 1 + max((dx for c in self.contexts for _, _, dx in c.offsets), default=0)
+        first = [table(*pair, bits) for pair in zip(self.first, self.first_whitening, strict=True)]
+        rest = [table(*pair, bits) for pair in zip(self.experts, self.whitening, strict=True)]
+        state = Walk(canvas, self.contexts, self.reach)
+        groups = [[p] for p in planes] if self.config.order == "planes" else [list(planes)]
+        for group in groups:
+            for y, x in causal.wavefronts(*canvas.shape[-2:], slope):
+                tables = first if y[0] == 0 and x[0] == 0 else rest
+                for plane in group:
+                    where, base = state.positions(plane, y, x)
+                    mixtures = state.mixtures(tables[plane], plane, y, base)
+                    yield Step(where, self._pmfs(canvas, where, plane, mixtures))
+                    state.place(plane, where, y, x)
+            for plane in group:
+                state.finish(plane)
+
+    def _pmfs(
+        self, canvas: Tensor, where: Tensor, plane: int, mixtures: tuple[Tensor, Tensor, Tensor]
+    ) -> BinnedMixture:
+        pixels = canvas.shape[-2] * canvas.shape[-1]
+        flat = canvas.view(-1)
+        earlier = [flat[where - (plane - p) * pixels] for p in range(plane)]
+        low, high = self.support(earlier, plane, where)
+        return BinnedMixture(*mixtures, low, high, precision(self.config.bits))

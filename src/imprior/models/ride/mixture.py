@@ -1,0 +1,211 @@
+"""The factorized mixture of conditional Gaussian scale mixtures, on vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from imprior.models.ride import kernels
+from imprior.models.ride.kernels import CHUNK, Bins, Folded
+
+
+class FactorizedMCGSM(nn.Module):
+    r"""A distribution of a scalar y given a vector x: experts that x itself gates.
+
+    .. math::
+        p(y \mid x) &= \sum_{c,s} p(c, s \mid x)\, \mathcal N(y; a_c^\top x + u_c, e^{-\alpha_{cs}})
+
+        p(c, s \mid x) &\propto \exp\Big(\eta_{cs} - \tfrac12 e^{\alpha_{cs}}
+            \sum_n \beta_{cn}^2 (b_n^\top x)^2\Big)
+
+    Without inputs and features but with means it is a mixture of Gaussian scale mixtures (MoGSM)
+    of y alone.
+
+    Arguments:
+        num_inputs: Length D of x; 0 for a marginal distribution.
+        num_components: Number C of components.
+        num_scales: Number S of scales of each component.
+        num_features: Number F of features that the components share.
+        means: Whether experts have means :math:`u_c` of their own; the paper's have none.
+
+    Source: Theis & Bethge (2015), Eqs. 4-6; Theis, Hosseini & Bethge (2012).
+    """
+
+    def __init__(
+        self,
+        num_inputs: int,
+        num_components: int,
+        num_scales: int,
+        num_features: int,
+        *,
+        means: bool = False,
+    ) -> None:
+        super().__init__()
+        for name, value in (("num_components", num_components), ("num_scales", num_scales)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.eta = nn.Parameter(torch.zeros(num_components, num_scales))
+        self.alpha = nn.Parameter(torch.zeros(num_components, num_scales))
+        self.beta = nn.Parameter(torch.zeros(num_components, num_features))
+        self.features = nn.Parameter(torch.zeros(num_inputs, num_features))
+        self.predictors = nn.Parameter(torch.zeros(num_components, num_inputs))
+        self.means = nn.Parameter(torch.zeros(num_components)) if means else None
+
+    @property
+    def num_inputs(self) -> int:
+        """Length of the conditioning vector."""
+        return self.predictors.shape[1]
+
+    def folded(self) -> Folded:
+        """The parameters as the kernels take them."""
+        means = self.eta.new_zeros(len(self.eta)) if self.means is None else self.means
+        return Folded(
+            matrix=torch.cat([self.features.T, self.predictors]),
+            means=means[:, None],
+            beta2=self.beta.square(),
+            eta=self.eta[:, :, None],
+            alpha=self.alpha[:, :, None],
+            precision=self.alpha.exp()[:, :, None],
+        )
+
+    def log_prob(self, x: Tensor, y: Tensor | Bins) -> Tensor:
+        """Log-density of points `y`, or log-mass of `Bins`.
+
+        Arguments:
+            x: Conditioning vectors, shape (N, D).
+            y: Targets, shape (N,).
+
+        Returns:
+            Nats, shape (N,). Differentiable by x, by y (points) and by the parameters.
+        """
+        if not torch.is_grad_enabled():
+            p = self.folded()
+            return torch.cat([kernels.log_prob(p, *chunk) for chunk in chunks(x, y)])
+        p = self.folded()
+        parts = (p.matrix, p.means, p.beta2, p.eta, p.alpha)
+        targets = y if isinstance(y, Bins) else (y,)
+        return _LogProb.apply(x, *parts, *targets)
+
+    def gates(self, x: Tensor) -> Tensor:
+        """p(c, s | x), shape (N, C, S)."""
+        return kernels.forward(self.folded(), x).gates.permute(2, 0, 1)
+
+    def posterior(self, x: Tensor, y: Tensor) -> Tensor:
+        """p(c, s | x, y), shape (N, C, S)."""
+        p = self.folded()
+        return kernels.density(p, kernels.forward(p, x), y).posterior.permute(2, 0, 1)
+
+    @torch.no_grad()
+    def value_and_gradient(self, x: Tensor, y: Tensor | Bins) -> float:
+        """Mean log-probability, nats; *sets* every parameter's `.grad` to that of its negative.
+
+        One pass, chunk by chunk: half the cost of `log_prob` followed by `backward`.
+        """
+        p = self.folded()
+        total, sums = 0.0, None
+        for rows, targets in chunks(x, y):
+            f = kernels.forward(p, rows)
+            fit = kernels.likelihood(p, f, targets)
+            total += float(fit.log_prob.sum(dtype=torch.float64))
+            gradient, _ = kernels.backward(p, rows, f, fit)
+            if sums is None:
+                sums = [part.double() for part in gradient]
+            else:
+                for accumulated, part in zip(sums, gradient, strict=True):
+                    accumulated.add_(part)
+        if sums is None:
+            raise ValueError("no pixels to fit: x has no rows")
+        self._set_gradient(kernels.Gradient(*sums), -1.0 / len(x))
+        return total / len(x)
+
+    def _set_gradient(self, gradient: kernels.Gradient, scale: float) -> None:
+        num_features = self.features.shape[1]
+        by_parameter = {
+            "eta": gradient.eta,
+            "alpha": gradient.alpha,
+            "beta": 2 * self.beta * gradient.beta2,
+            "features": gradient.matrix[:num_features].T,
+            "predictors": gradient.matrix[num_features:],
+            "means": gradient.means,
+        }
+        for name, parameter in self.named_parameters():
+            parameter.grad = (by_parameter[name] * scale).to(parameter.dtype).contiguous()
+
+    @torch.no_grad()
+    def initialize(self, x: Tensor, y: Tensor, generator: torch.Generator) -> None:
+        r"""Starts from the statistics of whitened data, so that training starts near a GSM.
+
+        A Gaussian scale mixture of x has :math:`\log p(s|x) = \tfrac d2 \alpha_s - \tfrac12
+        e^{\alpha_s} \|x\|^2 d / D + ...` for d effective dimensions: the gates start as that, with
+        scales at the quantiles of the local energy, random features, and components that differ
+        by noise.
+        """
+        num_components, num_scales = self.eta.shape
+        if self.num_inputs == 0:
+            self._initialize_marginal(y, generator)
+            return
+        energy = x.square().mean(1)[:100_000]
+        levels = (torch.arange(num_scales, dtype=x.dtype) + 0.5) / num_scales
+        effective_dims = min(8.0, float(self.num_inputs))
+        num_features = self.features.shape[1]
+        self.alpha.copy_(-energy.quantile(levels).clamp(min=1e-6).log().expand_as(self.alpha))
+        self.alpha.add_(_normal(self.alpha, generator), alpha=0.3)
+        self.eta.copy_(0.5 * effective_dims * self.alpha)
+        self.features.copy_(_normal(self.features, generator) / math.sqrt(self.num_inputs))
+        spread = 1 + 0.3 * _normal(self.beta, generator)
+        self.beta.copy_(math.sqrt(effective_dims / max(num_features, 1)) * spread)
+        self.predictors.copy_(0.01 * _normal(self.predictors, generator))
+
+    def _initialize_marginal(self, y: Tensor, generator: torch.Generator) -> None:
+        num_components, num_scales = self.eta.shape
+        spread = y.std().clamp(min=1e-3)
+        precision = (num_components / spread).log() * 2
+        octaves = torch.linspace(-1.5, 1.5, num_scales, dtype=self.alpha.dtype)
+        self.alpha.copy_((precision + octaves).expand_as(self.alpha))
+        self.alpha.add_(_normal(self.alpha, generator), alpha=0.1)
+        if self.means is not None:
+            levels = (torch.arange(num_components, dtype=y.dtype) + 0.5) / num_components
+            self.means.copy_(y[:100_000].quantile(levels))
+
+
+def chunks(x: Tensor, y: Tensor | Bins) -> Iterator[tuple[Tensor, Tensor | Bins]]:
+    """Cuts paired rows into pieces that stay in a core's cache."""
+    for start in range(0, len(x), CHUNK):
+        rows = slice(start, start + CHUNK)
+        yield x[rows], Bins(*(part[rows] for part in y)) if isinstance(y, Bins) else y[rows]
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, dtype=like.dtype, generator=generator)
+
+
+class _LogProb(torch.autograd.Function):
+    """`kernels` as one differentiable operation; the backward pass recomputes the forward."""
+
+    @staticmethod
+    def forward(ctx, x, matrix, means, beta2, eta, alpha, *targets):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(x, matrix, means, beta2, eta, alpha, *targets)
+        p = Folded(matrix, means, beta2, eta, alpha, alpha.exp())
+        y = Bins(*targets) if len(targets) > 1 else targets[0]
+        return torch.cat([kernels.log_prob(p, *chunk) for chunk in chunks(x, y)])
+
+    @staticmethod
+    def backward(ctx, weight):  # type: ignore[no-untyped-def]
+        x, matrix, means, beta2, eta, alpha, *targets = ctx.saved_tensors
+        p = Folded(matrix, means, beta2, eta, alpha, alpha.exp())
+        y = Bins(*targets) if len(targets) > 1 else targets[0]
+        sums, by_x, by_mean = None, [], []
+        for (rows, part), w in zip(chunks(x, y), weight.split(CHUNK), strict=True):
+            f = kernels.forward(p, rows)
+            gradient, by_rows = kernels.backward(p, rows, f, kernels.likelihood(p, f, part), w)
+            sums = gradient if sums is None else map(torch.add, sums, gradient)
+            sums = list(sums)
+            by_x.append(by_rows.T @ matrix)
+            by_mean.append(by_rows[p.num_features :].sum(0))
+        by_matrix, by_means, by_beta2, by_eta, by_alpha = sums
+        by_y = (-torch.cat(by_mean),) if len(targets) == 1 else (None,) * len(targets)
+        parts = (by_means[:, None], by_beta2, by_eta[:, :, None], by_alpha[:, :, None])
+        return torch.cat(by_x), by_matrix, *parts, *by_y

@@ -1,0 +1,77 @@
+"""The state of an MCGSM's walk over a canvas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from imprior.models.ride import compiled
+from imprior.models.ride.mixture import FactorizedMCGSM
+from imprior.transforms.causal import ConditionalWhitening, Context, flat_offsets, pad
+
+
+def table(mixture: FactorizedMCGSM, whitening: ConditionalWhitening, bits: int) -> compiled.Table:
+    """A mixture and its whitening as the compiled walk takes them."""
+    means = mixture.eta.new_zeros(len(mixture.eta)) if mixture.means is None else mixture.means
+    buffers = (whitening.mean_x, whitening.whitener, whitening.predictor)
+    parameters = (mixture.features, mixture.predictors, means, mixture.beta)
+    mean_x, whitener, predictor, *arrays = (
+        part.detach().double().cpu().contiguous().numpy()
+        for part in (*buffers, *parameters, mixture.eta, mixture.alpha)
+    )
+    output = (float(whitening.mean_y), predictor, float(whitening.scale))
+    return compiled.Table(*compiled.fold(mean_x, whitener, *output, *arrays, float(2**bits)))
+
+
+class Walk:
+    """The padded integers of a canvas, kept up while its values come in.
+
+    Arguments:
+        canvas: Integers (B, C, H, W) that the caller fills.
+        contexts: What each plane conditions on.
+        reach: Pixels of padding.
+    """
+
+    def __init__(self, canvas: Tensor, contexts: Sequence[Context], reach: int) -> None:
+        self.canvas = canvas
+        self.reach = reach
+        self.batch, channels, self.height, self.width = canvas.shape
+        shape = (channels, self.height + 2 * reach, self.width + 2 * reach)
+        self.padded = torch.zeros(self.batch, *shape, dtype=torch.int64)
+        self.offsets = [flat_offsets(context.offsets, shape).numpy() for context in contexts]
+        self.first_row = [flat_offsets(context.first_row(), shape).numpy() for context in contexts]
+
+    def positions(self, plane: int, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the pixels of a plane lie in the flat canvas and the flat padded canvas."""
+        pixels = self.height * self.width
+        image = self.canvas.shape[1] * pixels
+        padded_image = self.padded.stride(0)
+        where, base = compiled.positions(
+            y.numpy(), x.numpy(), self.batch, image, plane * pixels, self.width,
+            padded_image, self.padded.shape[3], self.reach,
+        )  # fmt: skip
+        return torch.from_numpy(where), torch.from_numpy(base)
+
+    def mixtures(
+        self, table: compiled.Table, plane: int, y: Tensor, base: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights, means and inverse scales of the pixels at `base`, (n, C * S) each."""
+        offsets = (self.offsets[plane], self.first_row[plane])
+        if not len(table.matrix):  # the first pixel: no context
+            offsets = (offsets[0][:0], offsets[1][:0])
+        padded = self.padded.view(-1).numpy()
+        parts = compiled.mixtures(padded, base.numpy(), y.numpy(), *offsets, *table)
+        return torch.from_numpy(parts[0]), torch.from_numpy(parts[1]), torch.from_numpy(parts[2])
+
+    def place(self, plane: int, where: Tensor, y: Tensor, x: Tensor) -> None:
+        """Takes over the values that the caller has written to the canvas."""
+        compiled.place(
+            self.canvas.view(-1).numpy(), where.numpy(), self.padded[:, plane].numpy(),
+            y.numpy(), x.numpy(), self.width, self.reach,
+        )  # fmt: skip
+
+    def finish(self, plane: int) -> None:
+        """Pads a complete plane on all sides, for the planes that see all of it."""
+        self.padded[:, plane] = pad(self.canvas[:, plane], self.reach)

@@ -1,0 +1,145 @@
+"""Many files in, as many files out: sub-folders kept, nothing redone, no failure stops the rest."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+Progress = Callable[[int, int, Path], None]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that something went wrong with, and what, in one line."""
+
+    path: str
+    reason: str
+
+
+@dataclass
+class Run(Generic[Result]):
+    """What became of the files.
+
+    Attributes:
+        results: What the work returned for each file that was done, in the order of the files.
+        skipped: Files whose output was there already.
+        failures: Files that could not be done, and inputs that name no file.
+    """
+
+    results: list[Result] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def run_over_files(
+    paths: Sequence[str | Path],
+    out: Path,
+    suffix: str,
+    work: Callable[[Path, Path], Result],
+    *,
+    takes: Sequence[str],
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Run[Result]:
+    """Does some work on each file, one after another.
+
+    Arguments:
+        paths: Files, globs and folders; folders are searched with their sub-folders.
+        out: The folder for the outputs, made if it is missing. With a single file in `paths`, a
+            path that ends in `suffix` and is no folder names the output itself.
+        suffix: Of the outputs, `.png` for example; it takes the place of the input's.
+        work: Reads its first argument and writes its second, wholly or not at all. Whatever it
+            raises of ValueError, OSError and MemoryError is noted, and the next file is done.
+        takes: Suffixes, in lower case, of the files in folders that are meant.
+        overwrite: Whether to replace outputs that are there.
+        progress: Called before each file with the number of files done, of all, and the file.
+
+    Returns:
+        What was done, skipped and not done.
+    """
+    run: Run[Result] = Run()
+    pairs = list(_pairs(paths, out, suffix, tuple(takes), run.failures))
+    taken: dict[Path, Path] = {}
+    for done, (source, target) in enumerate(pairs):
+        if progress is not None:
+            progress(done, len(pairs), source)
+        first = taken.setdefault(target, source)
+        if first != source:
+            reason = f"{target} is the output of {first} already; give it another folder"
+            run.failures.append(Failure(str(source), reason))
+        elif target.exists() and not overwrite:
+            run.skipped.append(source)
+        else:
+            _attempt(work, source, target, run)
+    return run
+
+
+def _attempt(
+    work: Callable[[Path, Path], Result], source: Path, target: Path, run: Run[Result]
+) -> None:
+    missing = [folder for folder in target.parents if not folder.exists()]
+    try:
+        if target.exists() and os.path.samefile(source, target):
+            raise ValueError("the output would replace the input; give another folder")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        run.results.append(work(source, target))
+    except (ValueError, OSError, MemoryError) as error:
+        run.failures.append(Failure(str(source), _reason(error)))
+        for folder in missing:  # innermost first
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{where}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _pairs(
+    paths: Sequence[str | Path],
+    out: Path,
+    suffix: str,
+    takes: tuple[str, ...],
+    failures: list[Failure],
+) -> Iterator[tuple[Path, Path]]:
+    """Each input file, once, and its output."""
+    named = [Path(path) for path in paths]
+    if len(named) == 1 and named[0].is_file() and out.suffix.lower() == suffix and not out.is_dir():
+        yield named[0], out
+        return
+    seen: set[Path] = set()
+    for path in named:
+        found = list(_find(path, takes))
+        if not found:
+            failures.append(Failure(str(path), _why_nothing(path, takes)))
+        for source, relative in found:
+            if source not in seen:
+                seen.add(source)
+                yield source, out / relative.with_suffix(suffix)
+
+
+def _find(path: Path, takes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
+    """The files that an input means, and where below `out` their outputs belong."""
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and file.suffix.lower() in takes:
+                yield file, file.relative_to(path)
+    elif path.exists():
+        yield path, Path(path.name)
+    else:
+        for match in sorted(glob.glob(str(path), recursive=True)):
+            if match != str(path):
+                yield from _find(Path(match), takes)
+
+
+def _why_nothing(path: Path, takes: tuple[str, ...]) -> str:
+    if path.is_dir():
+        return f"the folder has no files that end in {', '.join(takes)}"
+    return "matches no file" if glob.has_magic(str(path)) else "there is no such file or folder"

@@ -1,0 +1,1 @@
+"""Training: from a preset and images to a model folder."""

@@ -1,0 +1,1 @@
+"""Invertible maps between images and what models see."""
