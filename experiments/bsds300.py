@@ -16,10 +16,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from imprior.models.baselines.gmm import GMM, GMMConfig
+from imprior.train.em import EMConfig, fit
+
 Split = Literal["train", "fit", "validation", "test"]
 
 SIDE = 8
 NUM_VALIDATION_IMAGES = 20
+LOG_JACOBIAN = -math.log(SIDE * SIDE)  # of `remove_dc`
 FOLDERS = {"train": ("train", 200), "test": ("val", 100)}  # BSDS300's test set is BSDS500's val
 
 
@@ -108,6 +112,28 @@ def remove_dc(x: Tensor) -> tuple[Tensor, Tensor, float]:
     Returns:
         The differences (n, 63), the means (n,), and the log-Jacobian -log 64 to add.
     """
-    dim = x.shape[1]
     dc = x.mean(1)
-    return x[:, :-1] - dc[:, None], dc, -math.log(dim)
+    return x[:, :-1] - dc[:, None], dc, LOG_JACOBIAN
+
+
+@functools.cache
+def dc_model(num_patches: int = 500_000, num_components: int = 16) -> GMM:
+    """The density of the DC component m of a patch: a 1-D mixture fitted to training patches.
+
+    Its `log_density` takes (n, 1), in float64.
+    """
+    _, dc, _ = remove_dc(patches("fit", num_patches, seed=11, dtype=torch.float64))
+    _, validation, _ = remove_dc(patches("validation", 50_000, seed=12, dtype=torch.float64))
+    model = GMM(GMMConfig(1, 1, 1, num_components)).double()
+    fit(model, dc[:, None], EMConfig(max_passes=20), validation=validation[:, None])
+    return model.requires_grad_(False)
+
+
+def log_density_64(log_density_63: Tensor, dc: Tensor) -> Tensor:
+    """Log density of whole patches, nats: that of the 63 differences, of the DC, the Jacobian.
+
+    Arguments:
+        log_density_63: Log density of the differences, (n,).
+        dc: The means of the same patches, (n,).
+    """
+    return log_density_63.double() + dc_model().log_density(dc.double()[:, None]) + LOG_JACOBIAN

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from imprior import provenance
 from imprior.data.files import replace_file
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ def append(path: Path, records: list[Record]) -> None:
     rows = json.loads(path.read_text()) if path.exists() else []
     if not isinstance(rows, list):
         raise ValueError(f"{path} must hold a list of records, got {type(rows).__name__}")
-    where = {"machine": machine(), "commit": commit(), "date": datetime.now(UTC).isoformat()[:19]}
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    where = {"machine": machine(), "commit": provenance.commit() or "unknown", "date": date}
     for record in records:
         known = {key: value for key, value in asdict(record).items() if value is not None}
         rows.append(known | where)
@@ -72,20 +71,3 @@ def machine() -> str:
         models = [row for row in info.read_text().splitlines() if row.startswith("model name")]
         name = models[0].partition(":")[2].strip() if models else name
     return f"{os.cpu_count()} cores of {name}, {platform.system()} {platform.machine()}"
-
-
-def commit() -> str:
-    """The commit that ran; "+" says that tracked files differed from it."""
-    head = _git("rev-parse", "--short", "HEAD")
-    if not head:
-        return "unknown"
-    return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
-
-
-def _git(*words: str) -> str:
-    """What git prints, or nothing where there is no git, no repository or no commit."""
-    try:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -18,14 +18,14 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # A part may import parts of its own row and of the rows above it.
 ROWS = (
     {"distributions"},
-    {"base"},
+    {"base", "provenance"},
     {"data", "transforms"},
     {"nn"},
     {"models"},
     {"checkpoint", "codec", "inference"},
     {"train", "tasks", "presets"},
     {"report"},
-    {"cli"},
+    {"arguments", "cli"},
     {"__main__"},
 )
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
@@ -43,9 +43,17 @@ def module_of(path: Path) -> str:
     return ".".join(names[:-1] if names[-1] == "__init__" else names)
 
 
+def run_time(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but what only type checkers see."""
+    yield tree
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from run_time(node)
+
+
 def imports_of(path: Path) -> Iterator[str]:
     """The modules of imprior that a file imports, wherever in the file it does so."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in run_time(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -72,7 +80,8 @@ def parts_imported() -> dict[str, set[str]]:
 def modules_after(code: str) -> set[str]:
     """The heavy packages that are loaded once a fresh Python has run `code`."""
     script = f"{code}\nimport sys\nprint(*(set(sys.modules) & set({HEAVY!r})), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=SOURCE.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return set(done.stderr.split())
 

@@ -28,10 +28,9 @@ from imprior.data.files import replace_file
 from imprior.models import MODELS
 from imprior.provenance import PROVENANCE, card, commit, versions
 
-# The first three are of `imprior.provenance`: what `save` asks for.
+# PROVENANCE, commit and versions are of `imprior.provenance`: what `save` asks for.
 __all__ = [
-    "PROVENANCE", "commit", "versions",
-    "bundled", "digest", "find", "load", "read", "save",
+    "PROVENANCE", "bundled", "commit", "digest", "find", "load", "read", "save", "versions",
 ]  # fmt: skip
 
 FORMAT = 1

@@ -131,7 +131,8 @@ def test_conditional_is_joint_over_marginal() -> None:
     conditional = model.given(x[0, known], known)
     marginal = sum(
         (
-            w * MultivariateNormal(n.mean[known], n.covariance_matrix[known][:, known])
+            w
+            * MultivariateNormal(n.mean[known], n.covariance_matrix[known][:, known])
             .log_prob(x[0, known])
             .exp()
             for w, n in oracle(model)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
+from typing import Literal
 
 import pytest
 import torch
@@ -40,11 +42,11 @@ def run(data: Tensor, config: EMConfig, num_components: int = 3) -> tuple[GMM, l
 
 
 @pytest.mark.parametrize("init", ["kmeans", "energy"])
-def test_classical_em_never_lowers_the_likelihood(init: str) -> None:
+def test_classical_em_never_lowers_the_likelihood(init: Literal["kmeans", "energy"]) -> None:
     data = clusters()
     model, states = run(data, dataclasses.replace(CLASSICAL, init=init), num_components=4)
     climb = [state.train for state in states]
-    assert all(after >= before - 1e-11 for before, after in zip(climb, climb[1:], strict=False))
+    assert all(after >= before - 1e-11 for before, after in pairwise(climb))
     assert climb[-1] > climb[0] + 0.02
     assert model.log_density(data).mean().item() >= climb[-1] - 1e-11
 
@@ -62,7 +64,7 @@ def test_posterior_never_falls_under_a_prior() -> None:
         traces = precisions.diagonal(dim1=1, dim2=2).sum(1)
         log_prior = 15 * (precisions.logdet() - config.prior_variance * traces).sum().item()
         posterior.append(log_density * len(z) + log_prior)
-    assert all(b >= a - 1e-8 for a, b in zip(posterior, posterior[1:], strict=False))
+    assert all(b >= a - 1e-8 for a, b in pairwise(posterior))
     assert posterior[-1] > posterior[0] + 1
 
 
@@ -120,13 +122,12 @@ def test_finds_well_separated_clusters() -> None:
 
 def test_stepwise_em_ends_where_classical_em_does_but_sooner() -> None:
     data = contrasts()
-    classical = dataclasses.replace(CLASSICAL, init="energy", max_passes=100)
+    classical = dataclasses.replace(CLASSICAL, max_passes=60)
     _, slow = run(data, classical, num_components=2)
-    stepwise = dataclasses.replace(classical, batch_size=300, max_passes=3)
-    model, _ = run(data, stepwise, num_components=2)
+    model, fast = run(data, dataclasses.replace(classical, batch_size=300), num_components=2)
+    assert fast[2].train > slow[5].train
     reached = model.log_density(data).mean().item()
-    assert reached == pytest.approx(slow[-1].train, abs=2e-3)
-    assert reached > slow[3].train
+    assert reached == pytest.approx(slow[-1].train, abs=1e-3)
 
 
 def test_stops_when_validation_no_longer_improves() -> None:

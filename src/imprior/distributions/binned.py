@@ -86,7 +86,7 @@ class BinnedMixture:
         Returns:
             Nats, float64, (n,); at least -P ln 2, and -inf outside of low to high.
         """
-        scale = 2.0**self.precision - (self.high - self.low + 1)
+        scale = (1 << self.precision) - (self.high - self.low + 1)
         mass = self._mixture_mass(values[:, None])[:, 0]
         log_mass = torch.log1p(scale * mass) - self.precision * math.log(2)
         return torch.where((values < self.low) | (values > self.high), -math.inf, log_mass)
@@ -102,7 +102,7 @@ class BinnedMixture:
         part = max(1, MAX_TERMS // max(1, self.weights.numel()))
         symbols = (self.low[:, None] + offsets).split(part, dim=1)
         mass = torch.cat([self._mixture_mass(values) for values in symbols], dim=1)
-        pmf = ((2.0**self.precision - sizes) * mass + 1) / 2.0**self.precision
+        pmf = (((1 << self.precision) - sizes) * mass + 1) / 2.0**self.precision
         return torch.where(offsets < sizes, pmf, 0.0)
 
     def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
@@ -135,11 +135,11 @@ class BinnedMixture:
         targets = torch.randint(
             1 << self.precision, self.low.shape, generator=generator, device=device
         )
-        values, _, _ = frequencies.invert(*self.compiled_arguments(), targets.cpu().numpy())
+        values, _, _ = frequencies.invert(targets.cpu().numpy(), *self.compiled_arguments())
         return torch.from_numpy(values).to(self.low.device)
 
     def compiled_arguments(self) -> tuple[Any, ...]:
-        """The arguments that every compiled function on frequencies begins with."""
+        """The arguments that every compiled function on frequencies ends with."""
         tensors = (self.weights, self.means, self.inverse_scales, self.low, self.high)
         arrays = (tensor.detach().cpu().contiguous().numpy() for tensor in tensors)
         return *arrays, self.precision, table(self.family)

@@ -147,13 +147,11 @@ def cumulative(row: Row, support: Support, k: int, cdf: Table, room: Floats) -> 
     if k > high:
         return 1 << precision
     scale = np.float64((1 << precision) - (high - low + 1))
-    return np.int64(scale * mixture_cdf(row, k - 0.5, cdf, room)) + (k - low)
+    return int(scale * mixture_cdf(row, k - 0.5, cdf, room)) + (k - low)
 
 
 @njit(cache=True)
-def find(
-    row: Row, support: Support, target: int, cdf: Table, room: Floats
-) -> tuple[int, int, int]:
+def find(row: Row, support: Support, target: int, cdf: Table, room: Floats) -> tuple[int, int, int]:
     """The k with C(k) <= target < C(k + 1) of one row: k, C(k) and C(k + 1) - C(k).
 
     Bisection, but it starts at the mean and strides out from there, since most values are close:
@@ -166,7 +164,7 @@ def find(
     for j in range(weights.size):
         mean += weights[j] * means[j]
     left, right, start, end = low, high + 1, 0, 1 << precision
-    middle = np.int64(min(max(mean, low + 1.0), float(high)))
+    middle = int(min(max(mean, low + 1.0), float(high)))
     stride = 4
     while right - left > 1:
         count = cumulative(row, support, middle, cdf, room)
@@ -183,6 +181,7 @@ def find(
 
 @njit(cache=True)
 def intervals(
+    values: Integers,
     weights: Floats,
     means: Floats,
     inverse_scales: Floats,
@@ -190,11 +189,11 @@ def intervals(
     high: Integers,
     precision: int,
     cdf: Table,
-    values: Integers,
 ) -> tuple[Integers, Integers]:
     """The share of [0, 2^P) that each value has: where it starts, C(k), and how long it is.
 
     Arguments:
+        values: k, within low and high, (n,).
         weights: (n, K), not negative; rows sum to 1 up to rounding.
         means: (n, K), in grey levels.
         inverse_scales: (n, K), positive, in 1 / grey level.
@@ -202,7 +201,6 @@ def intervals(
         high: Largest possible value of each row, inclusive, (n,).
         precision: P, 1 to 32.
         cdf: Distribution function of the components.
-        values: k, within low and high, (n,).
 
     Returns:
         C(k) and C(k + 1) - C(k) >= 1, (n,) each.
@@ -226,6 +224,7 @@ def intervals(
 
 @njit(cache=True)
 def invert(
+    targets: Integers,
     weights: Floats,
     means: Floats,
     inverse_scales: Floats,
@@ -233,13 +232,12 @@ def invert(
     high: Integers,
     precision: int,
     cdf: Table,
-    targets: Integers,
 ) -> tuple[Integers, Integers, Integers]:
     """The value whose share of [0, 2^P) holds each target: the inverse of `intervals`.
 
     Arguments:
-        weights: As everything up to `cdf`, see `intervals`.
         targets: Integers in [0, 2^P), (n,).
+        weights: As all that follow, see `intervals`.
 
     Returns:
         k, C(k) and C(k + 1) - C(k), with C(k) <= target < C(k + 1), (n,) each.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -75,7 +76,7 @@ def _normal(span: int = 8, step_bits: int = 9) -> Table:
         ratio = _multiply(ratio, square)
     density.reverse()
     integral = [0]
-    for left, right in zip(density, density[1:], strict=False):
+    for left, right in pairwise(density):
         integral.append(integral[-1] + (left + right) // 2)
     # z = (i - n) h, and the sum above is in units of h.
     n = len(density) - 1

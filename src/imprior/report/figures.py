@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +14,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+
+from imprior.data.files import replace_file
+from imprior.tasks.evaluate import Evaluation
 
 RGB = NDArray[np.uint8]
 
@@ -56,20 +60,6 @@ def png(pixels: RGB) -> bytes:
     return file.getvalue()
 
 
-def contact_sheet(images: Sequence[Tensor], gap: int = 2) -> Tensor:
-    """Equally large images (C, H, W) in a near-square grid, black in between: one (C, H', W')."""
-    channels, height, width = images[0].shape
-    columns = int(np.ceil(np.sqrt(len(images) * height / width)))
-    columns = min(max(columns, 1), len(images))
-    rows = -(-len(images) // columns)
-    size = (channels, rows * (height + gap) - gap, columns * (width + gap) - gap)
-    sheet = torch.zeros(size, dtype=images[0].dtype)
-    for i, image in enumerate(images):
-        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
-        sheet[:, top : top + height, left : left + width] = image
-    return sheet
-
-
 def surprise_map(x: Tensor, bits: int, surprise: Tensor, title: str) -> bytes:
     """A PNG of an image and, with a colour bar, of how many bits each of its pixels takes.
 
@@ -95,9 +85,25 @@ def surprise_map(x: Tensor, bits: int, surprise: Tensor, title: str) -> bytes:
     return _save(figure, "png")
 
 
+def write_surprise_map(folder: Path, result: Evaluation) -> Path:
+    """Writes the surprise map of an evaluated image; sub-folders are as those of the inputs.
+
+    Raises:
+        ValueError: If the model does not say where bits are spent.
+        OSError: If the file cannot be written.
+    """
+    if result.surprise is None:
+        raise ValueError("only an exact model has surprise maps: others give one figure an image")
+    target = folder / f"{result.name}.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    title = f"{result.name}: {result.bits_per_dim:.3f} bits per value"
+    replace_file(target, surprise_map(result.pixels, result.bits, result.surprise, title))
+    return target
+
+
 def curve(steps: Sequence[float], bits: Sequence[float], *, x_label: str, y_label: str) -> bytes:
     """An SVG of a learning curve."""
-    figure, axes = _axes(3.0)
+    figure, axes = _axes(2.7)
     axes.plot(steps, bits, color=ACCENT, linewidth=2)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
@@ -122,7 +128,7 @@ def bars(values: Mapping[str, float], highlight: Sequence[str], *, label: str) -
 
 def _axes(height: float) -> tuple[Figure, Axes]:
     """An empty diagram without a background, in `INK`."""
-    figure = Figure(figsize=(7.2, height), layout="constrained")
+    figure = Figure(figsize=(5.8, height), layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)

@@ -37,7 +37,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures side by side, as many in a row as the page has room for, at most `columns`."""
+    """Pictures in rows of `columns`, of two on a phone."""
 
     pictures: Sequence[Picture]
     columns: int = 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 MISSING = "–"
 
@@ -72,7 +73,7 @@ def seconds(value: float) -> str:
     if value >= 100:
         minutes, rest = divmod(round(value), 60)
         return f"{minutes} min {rest:02d} s"
-    return f"{value:.1f} s" if value >= 1 else f"{value:.2f} s"
+    return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s" if value >= 1 else f"{value:.2f} s"
 
 
 def comparison(
@@ -90,3 +91,50 @@ def comparison(
     rows = [[image, *(number(values.get(name)) for name in names)] for image, values in lines]
     best = [1 + names.index(min(values, key=lambda name: values[name])) for _, values in lines]
     return Table(["image", *names], rows, best, caption)
+
+
+def description(record: Mapping[str, Any]) -> str:
+    """What `tasks.info.describe` found, for a terminal: a line, or for a model several."""
+    if record["kind"] == "model":
+        return _model(record)
+    channels, height, width = record["shape"]
+    facts = [f"{width} x {height} pixels", f"{channels} channels", f"{record['bits']} bits"]
+    if record["kind"] == "compressed":
+        facts += [f"{size(record['bytes'])}, {record['bits_per_dim']:.3f} bits per value"]
+        facts += [f"by the model {record['model_digest'][:12]}"]
+    else:
+        facts += ["the last is opacity"] * record["alpha"]
+        facts += [f"values {record['lowest']} to {record['highest']}"]
+        if record["resolution"]:
+            facts += ["{:.4g} x {:.4g} pixels per inch".format(*record["resolution"])]
+        facts += [f"ICC profile of {size(record['icc_bytes'])}"] * bool(record["icc_bytes"])
+        facts += [f"Exif of {size(record['exif_bytes'])}"] * bool(record["exif_bytes"])
+    page = f"#{record['page']}" if record.get("page") else ""
+    return f"{record['path']}{page}: {', '.join(facts)}"
+
+
+def _model(record: Mapping[str, Any]) -> str:
+    depth = f"{record['bits']}-bit " if record["bits"] else ""
+    facts = {
+        "what": f"{record['model']}, a {record['likelihood']} on {depth}images "
+        f"of {record['channels']} channels",
+        "can": ", ".join(record["commands"]),
+        "parameters": f"{record['parameters']:,}",
+        "config": record["config"],
+        **record["provenance"],
+        "digest": record["digest"],
+    }
+    width = max(map(len, facts))
+    lines = (f"  {name:<{width}}  {_flat(value)}" for name, value in facts.items())
+    return "\n".join([f"{record['path']}", *lines])
+
+
+def _flat(value: Any) -> str:
+    """JSON values on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_flat(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_flat, value))
+    return (
+        f"{value:.6g}" if isinstance(value, float) else "not known" if value is None else str(value)
+    )

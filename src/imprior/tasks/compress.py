@@ -66,7 +66,7 @@ def compress(model: ExactModel, image: Image, digest: str | None = None) -> byte
     if image.alpha and len(image.pixels) == model.channels + 1:
         coded, opacity = image.pixels[:-1], codec.to_samples(image.pixels[-1], image.bits)
     if len(coded) != model.channels or image.bits != model.bits:
-        raise ImageError(
+        raise ValueError(
             f"the image has {len(image.pixels)} channels{' with opacity' * image.alpha} of "
             f"{image.bits} bits, {type(model).__name__} is for {model.channels} of "
             f"{model.bits or 'any'}: choose a model of that kind"
@@ -114,8 +114,9 @@ def compress_files(
         replace_file(target, data)
         return _figures(source, data, image, start)
 
-    options = {"overwrite": overwrite, "progress": progress}
-    return run_over_files(paths, out, SUFFIX, work, takes=images.SUFFIXES, **options)
+    return run_over_files(
+        paths, out, SUFFIX, work, takes=images.SUFFIXES, overwrite=overwrite, progress=progress
+    )
 
 
 def decompress_files(
@@ -137,8 +138,9 @@ def decompress_files(
         images.write(target, image)
         return _figures(source, data, image, start)
 
-    options = {"overwrite": overwrite, "progress": progress}
-    return run_over_files(paths, out, suffix, work, takes=(SUFFIX,), **options)
+    return run_over_files(
+        paths, out, suffix, work, takes=(SUFFIX,), overwrite=overwrite, progress=progress
+    )
 
 
 def total(results: Sequence[Compressed]) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def total(results: Sequence[Compressed]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Image:
-    """Reads a picture; a file of several is refused, since one of them would be all that is kept."""
+    """Reads a picture; a file of several is refused, since all but one would be lost."""
     pages = images.read_pages(path)
     image = next(pages)
     if next(pages, None) is not None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from imprior.base import ExactModel, LikelihoodModel
-from imprior.data.images import Image, read_pages
-from imprior.data.loading import match, to_gray
+from imprior.data import images
+from imprior.data.images import Image
+from imprior.data.loading import match
 from imprior.tasks import codecs
+from imprior.tasks.files import Failure, find_files
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +26,9 @@ class Evaluation:
     """What evaluating one image gave.
 
     Attributes:
-        path: Its file; with the number of the page, from the second page of a file on.
+        path: Its file.
+        name: Its file relative to the input that meant it; both end in #1 for the second page of
+            a file of several, and so on.
         pixels: What the model and the codecs saw: int64 (C, H, W).
         bits: The depth of the pixels.
         bits_per_dim: Bits that the model needs per value.
@@ -32,6 +37,7 @@ class Evaluation:
     """
 
     path: str
+    name: str
     pixels: Tensor
     bits: int
     bits_per_dim: float
@@ -49,19 +55,12 @@ class Evaluation:
         }
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A file that could not be evaluated, and why, in one line."""
-
-    path: str
-    reason: str
-
-
 def evaluate(
     model: LikelihoodModel,
-    files: Iterable[Path],
+    paths: Sequence[str | Path],
     *,
     gray: bool = False,
+    reduce_bits: bool = False,
     against: Sequence[str] = (),
     batch_size: int = 1,
     device: torch.device | str = "cpu",
@@ -70,15 +69,16 @@ def evaluate(
 
     Arguments:
         model: On `device`.
-        files: Image files; every page of each counts as an image.
-        gray: Whether to make images grey first.
+        paths: Image files, globs and folders; every page of a file counts as an image.
+        gray: Whether to make colour images grey first.
+        reduce_bits: Whether to drop the lowest bits that the model does not have.
         against: Codecs to measure on the same pixels; see `codecs.CODECS`.
         batch_size: Images of equal size that are evaluated at once; does not change the figures.
         device: Where to compute.
 
     Yields:
-        An `Evaluation` for each image, a `Failure` for each file that cannot be read or that the
-        model cannot take.
+        An `Evaluation` for each image; a `Failure` for each file that cannot be read or that the
+        model cannot take, and for each path that names no file.
 
     Raises:
         ValueError: If a codec is unknown, the model is continuous or `batch_size` is not positive.
@@ -88,12 +88,15 @@ def evaluate(
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if model.bits is None:
         raise ValueError(f"evaluate needs a model of integers; {type(model).__name__} has no bits")
-    loaded = _load(files, model.channels, model.bits, gray)
+    convert = partial(
+        match, channels=model.channels, bits=model.bits, gray=gray, reduce_bits=reduce_bits
+    )
+    loaded = _load(paths, convert)
     for _, alike in groupby(loaded, key=_shape):
         while batch := list(islice(alike, batch_size)):
-            images = [item for item in batch if not isinstance(item, Failure)]
+            loaded_images = [item for item in batch if not isinstance(item, Failure)]
             yield from (item for item in batch if isinstance(item, Failure))
-            yield from _evaluate(model, images, against, device) if images else ()
+            yield from _evaluate(model, loaded_images, against, device) if loaded_images else ()
 
 
 def evaluate_batch(model: LikelihoodModel, x: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -132,33 +135,55 @@ def total(results: Sequence[Evaluation]) -> dict[str, Any]:
     }
 
 
+def record(
+    name: str, model: LikelihoodModel, results: Sequence[Evaluation], seconds: float
+) -> dict[str, Any]:
+    """All figures as JSON values."""
+    return {
+        "model": name,
+        "likelihood": model.likelihood,
+        "images": [result.record() for result in results],
+        "total": total(results),
+        "seconds": seconds,
+    }
+
+
+class _Loaded(NamedTuple):
+    path: str
+    name: str
+    image: Image
+
+
 def _load(
-    files: Iterable[Path], channels: int, bits: int, gray: bool
-) -> Iterator[tuple[str, Image] | Failure]:
-    for path in files:
+    paths: Sequence[str | Path], convert: Callable[[Image], Image]
+) -> Iterator[_Loaded | Failure]:
+    failures: list[Failure] = []
+    files = list(find_files(paths, images.SUFFIXES, failures))
+    yield from failures
+    for path, name in files:
         try:
-            for page, image in enumerate(read_pages(path)):
-                name = f"{path}#{page}" if page else str(path)
-                yield name, match(to_gray(image) if gray else image, channels, bits)
+            for number, image in enumerate(images.read_pages(path)):
+                page = f"#{number}" if number else ""
+                yield _Loaded(f"{path}{page}", f"{name}{page}", convert(image))
         except ValueError as error:
             yield Failure(str(path), str(error))
 
 
-def _shape(item: tuple[str, Image] | Failure) -> tuple[int, ...]:
+def _shape(item: _Loaded | Failure) -> tuple[int, ...]:
     """What the images of one batch have in common; failures are apart."""
-    return () if isinstance(item, Failure) else tuple(item[1].pixels.shape)
+    return () if isinstance(item, Failure) else tuple(item.image.pixels.shape)
 
 
 def _evaluate(
     model: LikelihoodModel,
-    images: Sequence[tuple[str, Image]],
+    batch: Sequence[_Loaded],
     against: Sequence[str],
     device: torch.device | str,
 ) -> Iterator[Evaluation]:
-    x = torch.stack([image.pixels for _, image in images]).to(device)
+    x = torch.stack([loaded.image.pixels for loaded in batch]).to(device)
     bits_per_dim, surprise = evaluate_batch(model, x)
-    for i, (path, image) in enumerate(images):
+    for i, (path, name, image) in enumerate(batch):
         measured = codecs.bits_per_dim(against, image.pixels, image.bits)
         spent = None if surprise is None else surprise[i].cpu()
         figure = bits_per_dim[i].item()
-        yield Evaluation(path, image.pixels, image.bits, figure, measured, spent)
+        yield Evaluation(path, name, image.pixels, image.bits, figure, measured, spent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +52,7 @@ def run_over_files(
     Arguments:
         paths: Files, globs and folders; folders are searched with their sub-folders.
         out: The folder for the outputs, made if it is missing. With a single file in `paths`, a
-            path that ends in `suffix` and is no folder names the output itself.
+            path that ends in `suffix` and is no folder is the output itself.
         suffix: Of the outputs, `.png` for example; it takes the place of the input's.
         work: Reads its first argument and writes its second, wholly or not at all. Whatever it
             raises of ValueError, OSError and MemoryError is noted, and the next file is done.
@@ -64,35 +65,39 @@ def run_over_files(
     """
     run: Run[Result] = Run()
     pairs = list(_pairs(paths, out, suffix, tuple(takes), run.failures))
-    taken: dict[Path, Path] = {}
+    first: dict[Path, Path] = {}
     for done, (source, target) in enumerate(pairs):
         if progress is not None:
             progress(done, len(pairs), source)
-        first = taken.setdefault(target, source)
-        if first != source:
-            reason = f"{target} is the output of {first} already; give it another folder"
-            run.failures.append(Failure(str(source), reason))
-        elif target.exists() and not overwrite:
-            run.skipped.append(source)
-        else:
-            _attempt(work, source, target, run)
+        try:
+            _check(source, target, first.setdefault(target, source))
+            if target.exists() and not overwrite:
+                run.skipped.append(source)
+            else:
+                run.results.append(_work_in_folder(work, source, target))
+        except (ValueError, OSError, MemoryError) as error:
+            run.failures.append(Failure(str(source), _reason(error)))
     return run
 
 
-def _attempt(
-    work: Callable[[Path, Path], Result], source: Path, target: Path, run: Run[Result]
-) -> None:
-    missing = [folder for folder in target.parents if not folder.exists()]
+def _check(source: Path, target: Path, first: Path) -> None:
+    if first != source:
+        raise ValueError(f"{target} is the output of {first} already; choose another folder")
+    if target.exists() and source.exists() and os.path.samefile(source, target):
+        raise ValueError("the output would replace the input; choose another folder")
+
+
+def _work_in_folder(work: Callable[[Path, Path], Result], source: Path, target: Path) -> Result:
+    """Does the work in a folder that is made for it, and that goes if the work fails."""
+    made = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if target.exists() and os.path.samefile(source, target):
-            raise ValueError("the output would replace the input; give another folder")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        run.results.append(work(source, target))
-    except (ValueError, OSError, MemoryError) as error:
-        run.failures.append(Failure(str(source), _reason(error)))
-        for folder in missing:  # innermost first
-            if folder.exists() and not any(folder.iterdir()):
+        return work(source, target)
+    except BaseException:
+        for folder in made:  # innermost first
+            if not any(folder.iterdir()):
                 folder.rmdir()
+        raise
 
 
 def _reason(error: Exception) -> str:
@@ -114,15 +119,33 @@ def _pairs(
     if len(named) == 1 and named[0].is_file() and out.suffix.lower() == suffix and not out.is_dir():
         yield named[0], out
         return
+    for source, relative in find_files(paths, takes, failures):
+        yield source, out / relative.with_suffix(suffix)
+
+
+def find_files(
+    paths: Sequence[str | Path], takes: Sequence[str], failures: list[Failure]
+) -> Iterator[tuple[Path, Path]]:
+    """The files that inputs mean, each once.
+
+    Arguments:
+        paths: Files, globs and folders; folders are searched with their sub-folders.
+        takes: Suffixes, in lower case, of the files in folders that are meant.
+        failures: Inputs that name no file are added here.
+
+    Yields:
+        A file, and its name below the folder that was given, or below that part of a glob's
+        folders which is without wildcards.
+    """
     seen: set[Path] = set()
-    for path in named:
-        found = list(_find(path, takes))
+    for path in map(Path, paths):
+        found = list(_find(path, tuple(takes)))
         if not found:
-            failures.append(Failure(str(path), _why_nothing(path, takes)))
+            failures.append(Failure(str(path), _why_nothing(path, tuple(takes))))
         for source, relative in found:
             if source not in seen:
                 seen.add(source)
-                yield source, out / relative.with_suffix(suffix)
+                yield source, relative
 
 
 def _find(path: Path, takes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
@@ -134,9 +157,11 @@ def _find(path: Path, takes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
     elif path.exists():
         yield path, Path(path.name)
     else:
+        base = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
         for match in sorted(glob.glob(str(path), recursive=True)):
             if match != str(path):
-                yield from _find(Path(match), takes)
+                for file, _ in _find(Path(match), takes):
+                    yield file, file.relative_to(base)
 
 
 def _why_nothing(path: Path, takes: tuple[str, ...]) -> str:

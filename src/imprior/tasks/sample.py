@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from imprior.base import ExactModel, Sampler, require
+from imprior.data.images import Image, write
 from imprior.inference.walk import draw
 
 
@@ -25,7 +28,7 @@ def sample(
     Arguments:
         model: On the CPU; for a temperature other than 1, an exact model.
         size: Height and width, each at least 1.
-        num: How many.
+        num: How many, at least 1.
         seed: At least 0. Each image has a random stream of its own: image 3 of seed 0 is the same
             however many are drawn.
         temperature: As in `inference.walk.draw`.
@@ -50,6 +53,56 @@ def sample(
             yield drawn[0]
 
 
+def sample_files(
+    model: Sampler,
+    out: Path,
+    size: tuple[int, int],
+    num: int,
+    *,
+    seed: int = 0,
+    temperature: float = 1.0,
+    overwrite: bool = False,
+) -> Iterator[Path]:
+    """Draws images to files, and a sheet of them all; see `sample`.
+
+    Yields:
+        Each file when it is written, the sheet last.
+
+    Raises:
+        ValueError: Before anything is drawn, if an output exists and `overwrite` is false.
+    """
+    if model.bits is None:
+        raise ValueError(f"image files hold integers; {type(model).__name__} draws others")
+    suffix = ".png" if model.channels <= 4 else ".tiff"
+    *targets, sheet = [out / f"{name}{suffix}" for name in (*_numbers(num), "sheet")]
+    there = [path for path in (*targets, sheet) if path.exists()]
+    if there and not overwrite:
+        raise ValueError(f"{there[0]} is there already: choose another --out, or --overwrite")
+    drawn = []
+    for x, target in zip(
+        sample(model, size, num, seed=seed, temperature=temperature), targets, strict=True
+    ):
+        out.mkdir(parents=True, exist_ok=True)
+        drawn.append(x)
+        write(target, _to_image(x, model.bits))
+        yield target
+    write(sheet, _to_image(contact_sheet(drawn), model.bits))
+    yield sheet
+
+
+def contact_sheet(images: Sequence[Tensor], gap: int = 2) -> Tensor:
+    """Equally large images (C, H, W) in a near-square grid, black in between: one (C, H', W')."""
+    channels, height, width = images[0].shape
+    columns = min(len(images), math.ceil(math.sqrt(len(images) * height / width)))
+    rows = -(-len(images) // columns)
+    size = (channels, rows * (height + gap) - gap, columns * (width + gap) - gap)
+    sheet = torch.zeros(size, dtype=images[0].dtype)
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        sheet[:, top : top + height, left : left + width] = image
+    return sheet
+
+
 def stream(seed: int, index: int) -> torch.Generator:
     """The `index`-th of the independent random streams of a seed.
 
@@ -60,3 +113,12 @@ def stream(seed: int, index: int) -> torch.Generator:
         raise ValueError(f"seed must be at least 0, got {seed}")
     state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
+
+
+def _numbers(num: int) -> list[str]:
+    digits = max(3, len(str(num - 1)))
+    return [f"{index:0{digits}d}" for index in range(num)]
+
+
+def _to_image(x: Tensor, bits: int) -> Image:
+    return Image(x, bits, alpha=x.shape[0] in (2, 4))

@@ -93,7 +93,7 @@ def _draw_from(
 ) -> Samples:
     canvas = model.to_canvas(image[None])[0]
     margin = model.contexts[plane].reach if drawing.interior else 0
-    y, x = positions(*canvas.shape[1:], count, margin, rng)
+    y, x = positions(canvas.shape[1], canvas.shape[2], count, margin, rng)
     target = canvas[plane, y, x]
     low, high = model.support([canvas[p, y, x] for p in range(plane)], plane, target)
     unit = model.unit(canvas)
@@ -112,8 +112,9 @@ class Whitened(NamedTuple):
     y: Tensor | Bins
 
     def batch(self, step: int, size: int) -> Whitened:
-        """The `step`-th batch of an endless pass over the data."""
-        start = (step * size) % max(1, len(self.x) - size + 1)
+        """The `step`-th batch of endless passes over the data; the last of a pass overlaps."""
+        batches = -(-len(self.x) // size)
+        start = min(step % batches * size, max(0, len(self.x) - size))
         rows = slice(start, start + size)
         y = Bins(*(part[rows] for part in self.y)) if isinstance(self.y, Bins) else self.y[rows]
         return Whitened(self.x[rows], y)

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,11 @@ import torch
 from torch import Tensor
 
 from imprior import checkpoint
+from imprior.data import images
 from imprior.data.datasets import checksum
+from imprior.data.loading import match
 from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
+from imprior.provenance import commit, versions
 from imprior.train.samples import Drawing, Samples, draw, whiten
 from imprior.train.stages import Data, Fit, Stage
 
@@ -27,6 +31,12 @@ if TYPE_CHECKING:
 
 Reader = Callable[[], Tensor]
 SECONDS_BETWEEN_SAVES = 10.0
+
+
+def _read(path: Path, preset: Preset) -> Tensor:
+    config, data = preset.config, preset.data
+    options = {"gray": data.gray, "reduce_bits": data.reduce_bits}
+    return match(images.read(path), config.channels, config.bits, **options).pixels
 
 
 @dataclass(frozen=True)
@@ -225,7 +235,7 @@ def train(
     settings = {"preset": dataclasses.asdict(preset), "seed": seed, "data": data_checksum}
     run = Run(Path(f"{out}.training"), json.dumps(settings, sort_keys=True), resume=resume)
     model = MCGSM(preset.config)
-    readers = [preset.data.reader(path, preset.config) for path in files]
+    readers = [partial(_read, path, preset) for path in files]
     bits = fit_model(model, readers, preset.training, seed, run, progress)
     provenance = {
         "data": data_name or f"{len(files)} images",
@@ -233,8 +243,8 @@ def train(
         "licence": licence,
         "training": dataclasses.asdict(preset.training),
         "seed": seed,
-        "commit": checkpoint.commit(),
-        "versions": checkpoint.versions(),
+        "commit": commit(),
+        "versions": versions(),
         "figures": {
             "validation_bits_per_value": bits,
             "seconds": round(time.monotonic() - started),

@@ -115,7 +115,11 @@ class Fit:
             self.best, self.best_bits = copy.deepcopy(self.mixture.state_dict()), self.bits
             self.best_step = self.step
         waited = (self.step - self.best_step) // self.stage.check_every
-        if self.step >= self.stage.steps or waited >= self.stage.patience or not math.isfinite(self.bits):
+        if (
+            self.step >= self.stage.steps
+            or waited >= self.stage.patience
+            or not math.isfinite(self.bits)
+        ):
             self.mixture.load_state_dict(self.best)
             self.bits = self.best_bits
             self.stage_number += 1
@@ -140,11 +144,12 @@ class Fit:
         self.optimizer.step(lambda: -self.mixture.value_and_gradient(x, y))
 
     def state(self) -> dict[str, Any]:
-        """All that is needed to go on; tensors, numbers and dictionaries only."""
+        """All that is needed to go on: numbers, dictionaries and *live* tensors, to save at once."""
         state = {"stage_number": self.stage_number, "mixture": self.mixture.state_dict()}
+        state |= {"bits": self.bits}
         if not self.done:
-            state |= {"step": self.step, "best_step": self.best_step, "best": self.best}
-            state |= {"bits": self.bits, "best_bits": self.best_bits}
+            state |= {"step": self.step, "best_step": self.best_step}
+            state |= {"best": self.best, "best_bits": self.best_bits}
             state |= {"optimizer": self.optimizer.state_dict()}
         return state
 
@@ -153,9 +158,8 @@ class Fit:
         self.mixture.load_state_dict(state["mixture"])
         self.stage_number = state["stage_number"]
         self._start_stage()
+        self.bits = state["bits"]
         if not self.done:
             self.step, self.best_step = state["step"], state["best_step"]
             self.best, self.best_bits = state["best"], state["best_bits"]
-            self.bits = state["bits"]
             self.optimizer.load_state_dict(state["optimizer"])
-

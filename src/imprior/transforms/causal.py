@@ -72,7 +72,9 @@ class Context:
     def first_row(self) -> tuple[Offset, ...]:
         """The offsets to use in row 0: what lies above is the left neighbour instead."""
         pairs = zip(self.offsets, self.causal, strict=True)
-        return tuple((p, 0, -1) if known and dy < 0 else (p, dy, dx) for (p, dy, dx), known in pairs)
+        return tuple(
+            (p, 0, -1) if known and dy < 0 else (p, dy, dx) for (p, dy, dx), known in pairs
+        )
 
 
 def pad(planes: Tensor, reach: int) -> Tensor:
@@ -95,12 +97,27 @@ def flat_offsets(offsets: tuple[Offset, ...], shape: tuple[int, int, int]) -> Te
     return torch.tensor([(p * height + dy) * width + dx for p, dy, dx in offsets]).long()
 
 
-def gather(padded: Tensor, reach: int, context: Context, y: Tensor, x: Tensor) -> Tensor:
-    """Contexts of the pixels (y, x) of one padded canvas (C, H', W'), shape (n, D)."""
-    shape = (padded.shape[0], padded.shape[1], padded.shape[2])
+def gather(
+    padded: Tensor,
+    reach: int,
+    context: Context,
+    y: Tensor,
+    x: Tensor,
+    image: Tensor | int = 0,
+) -> Tensor:
+    """Contexts of pixels, shape (n, D).
+
+    Arguments:
+        padded: One padded canvas (C, H', W'), or a batch (B, C, H', W').
+        reach: Pixels of its padding.
+        context: Which neighbours, of which planes.
+        y, x: Rows and columns of the pixels, int64 (n,).
+        image: Which canvas of a batch each of them is in, int64 (n,).
+    """
+    shape = (padded.shape[-3], padded.shape[-2], padded.shape[-1])
     offsets = flat_offsets(context.offsets, shape).to(y.device)
     first_row = flat_offsets(context.first_row(), shape).to(y.device)
-    base = ((y + reach) * shape[2] + (x + reach))[:, None]
+    base = (image * math.prod(shape) + (y + reach) * shape[2] + (x + reach))[:, None]
     where = torch.where(y[:, None] == 0, base + first_row, base + offsets)
     return padded.reshape(-1)[where]
 

@@ -85,7 +85,9 @@ def _decode(picture: PIL.Image.Image) -> Raster:
         )
     check_size(picture.width, picture.height, len(picture.getbands()))
     record = picture.info.get("exif", b"").removeprefix(exif.MARK) or None
-    resolution = per_inch(*picture.info.get("dpi", (0, 0))) or exif.resolution(record)
+    # Without a unit in the JPEG's header, "dpi" is what Pillow makes of half of the Exif record.
+    header = picture.info["dpi"] if picture.info.get("jfif_unit") in (1, 2) else (0, 0)
+    resolution = per_inch(*header) or exif.resolution(record)
     metadata = Metadata(picture.info.get("icc_profile") or None, resolution, record)
     samples = np.asarray(picture).reshape(picture.height, picture.width, -1)
     raster = Raster(samples, bits=8, alpha=picture.mode == "RGBA", metadata=metadata)

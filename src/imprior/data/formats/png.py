@@ -56,9 +56,7 @@ def decode(path: Path) -> Raster:
         raise ImageError("is an animation; save the frame you want as a picture of its own")
     samples = imagecodecs.png_decode(pixels).reshape(height, width, -1)
     depths = {depth} if colour != _PALETTE else {8}
-    if colour != _PALETTE and "sBIT" in chunks:
-        depths = set(chunks["sBIT"])
-    samples, bits = _significant(samples, depths)
+    samples, bits = _significant(samples, set(chunks.get("sBIT", depths)))
     metadata = _metadata(chunks)
     raster = Raster(samples, bits, alpha=samples.shape[2] in (2, 4), metadata=metadata)
     return exif.upright(raster, exif.orientation(metadata.exif))
@@ -123,7 +121,8 @@ def _chunk(name: str, content: bytes) -> bytes:
 
 
 def _metadata(chunks: Mapping[str, bytes]) -> Metadata:
-    icc = resolution = None
+    icc, record = None, chunks.get("eXIf")
+    resolution = exif.resolution(record)
     if "iCCP" in chunks:
         _, _, compressed = chunks["iCCP"].partition(b"\0")
         stream = zlib.decompressobj()
@@ -134,7 +133,7 @@ def _metadata(chunks: Mapping[str, bytes]) -> Metadata:
         across, down, unit = struct.unpack(">IIB", chunks["pHYs"])
         if unit == 1:
             resolution = per_inch(across / _INCHES_PER_METRE, down / _INCHES_PER_METRE)
-    return Metadata(icc, resolution, chunks.get("eXIf"))
+    return Metadata(icc, resolution, record)
 
 
 def _significant(samples: Samples, depths: set[int]) -> tuple[Samples, int]:

@@ -118,8 +118,9 @@ def _check_kind(page: TiffPage) -> None:
     if page.photometric not in kinds or page.imagedepth != 1:
         name = getattr(page.photometric, "name", page.photometric)
         name = "CMYK" if page.photometric == PHOTOMETRIC.SEPARATED else name
+        name = name if page.imagedepth == 1 else "a volume"
         raise ImageError(
-            f"is {name if page.imagedepth == 1 else 'a volume'} of {page.samplesperpixel} channels; "
+            f"is {name} of {page.samplesperpixel} channels; "
             "convert it to flat grey or RGB with a program that knows its colour profile"
         )
 

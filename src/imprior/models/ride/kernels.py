@@ -30,8 +30,12 @@ CHUNK = 2048
 # the terms they stand for are far below rounding: e^-60 is 1e-26.
 SMALLEST_EXPONENT = -60.0
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
-FAR = 1e4
-"""The open end of a bin, in standard deviations: far enough for a mass of exactly 0 or 1."""
+FAR = 1e8
+"""The open end of a bin, in units of the output: far enough for a mass of exactly 0 or 1.
+
+Whitening makes an image of one grey level at most 1e5 units wide (`ConditionalWhitening.fit`), and
+an expert that covers all of it is as wide as that; infinity would make gradients 0 times infinity.
+"""
 
 
 class Bins(NamedTuple):
@@ -85,7 +89,7 @@ class Likelihood(NamedTuple):
 
 def softmax_(logits: Tensor) -> Tensor:
     """Replaces logits (C, S, n) by their softmax over (C, S); returns log sum exp, (n,)."""
-    flat = logits.view(-1, logits.shape[-1])
+    flat = logits.view(logits.shape[0] * logits.shape[1], -1)
     largest = flat.amax(0)
     flat.sub_(largest).clamp_(min=SMALLEST_EXPONENT).exp_()
     total = flat.sum(0)
@@ -118,18 +122,32 @@ def density(p: Folded, f: Forward, y: Tensor) -> Likelihood:
     return Likelihood(log_prob, posterior, by_alpha, by_mean)
 
 
-def mass(p: Folded, f: Forward, bins: Bins) -> Likelihood:
-    """Gaussian experts integrated over bins; see `Bins`."""
+class BinEdges(NamedTuple):
+    """Edges of bins in standard deviations of every expert, (C, S, n), and 1 / deviation."""
+
+    lower: Tensor
+    upper: Tensor
+    root: Tensor
+
+
+def bin_masses(p: Folded, f: Forward, bins: Bins) -> tuple[Tensor, Tensor, BinEdges]:
+    """Mass that each expert gives its bin, times its gate; the total with the floor; the edges."""
     root = (0.5 * p.alpha).exp()
     upper = (bins.upper - f.mean)[:, None] * root
     lower = (bins.lower - f.mean)[:, None] * root
     # The difference of two probabilities near 1 loses everything: mirror it to the left tail.
     mirrored = upper + lower > 0
-    left = torch.where(mirrored, -upper, lower)
-    right = torch.where(mirrored, -lower, upper)
-    joint = f.gates * (torch.special.ndtr(right) - torch.special.ndtr(left))
-    mixture = joint.sum((0, 1))
-    prob = bins.keep * mixture + bins.floor
+    # Phi(z) = erfc(-z / sqrt 2) / 2, which is faster than ndtr and as accurate.
+    outer = torch.where(mirrored, upper, -lower).mul_(math.sqrt(0.5)).erfc_()
+    inner = torch.where(mirrored, lower, -upper).mul_(math.sqrt(0.5)).erfc_()
+    joint = inner.sub_(outer).mul_(f.gates).mul_(0.5)
+    prob = bins.keep * joint.sum((0, 1)) + bins.floor
+    return joint, prob, BinEdges(lower, upper, root)
+
+
+def mass(p: Folded, f: Forward, bins: Bins) -> Likelihood:
+    """Gaussian experts integrated over bins; see `Bins`."""
+    joint, prob, (lower, upper, root) = bin_masses(p, f, bins)
     ratio = bins.keep / prob
     pdf_upper, pdf_lower = _normal_pdf(upper), _normal_pdf(lower)
     weight = f.gates * ratio
@@ -152,7 +170,7 @@ def log_prob(p: Folded, x: Tensor, y: Tensor | Bins) -> Tensor:
     """Log-probability (mass or density) of a chunk, nats, shape (n,); no gradient."""
     f = forward(p, x)
     if isinstance(y, Bins):
-        return mass(p, f, y).log_prob
+        return bin_masses(p, f, y)[1].log()
     squared = (y - f.mean).square_()
     joint = torch.addcmul(
         p.eta + 0.5 * p.alpha, p.precision, squared.add_(f.energy)[:, None], value=-0.5
@@ -168,6 +186,17 @@ class Gradient(NamedTuple):
     beta2: Tensor  # (C, F)
     eta: Tensor  # (C, S)
     alpha: Tensor  # (C, S)
+
+    def add_(self, other: Gradient) -> None:
+        """Adds another chunk's gradient in place."""
+        for total, part in zip(self, other, strict=True):
+            total.add_(part)
+
+
+def zero_gradient(p: Folded, dtype: torch.dtype) -> Gradient:
+    """What the gradients of chunks are added to."""
+    parts = (p.matrix, p.means[:, 0], p.beta2, p.eta[:, :, 0], p.alpha[:, :, 0])
+    return Gradient(*(torch.zeros_like(part, dtype=dtype) for part in parts))
 
 
 def backward(

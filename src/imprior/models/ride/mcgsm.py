@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from imprior.models.ride.kernels import FAR, Bins
 from imprior.models.ride.mixture import FactorizedMCGSM
 from imprior.models.ride.walk import Walk, table
 from imprior.transforms import causal, colour
+
+Part = TypeVar("Part", bound=nn.Module)
 
 ROWS_AT_ONCE = 1 << 16
 """Pixels whose contexts are held in memory at once: tens of MB at any image size."""
@@ -56,8 +58,13 @@ class MCGSMConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= 16:
             raise ValueError(f"bits must be 1 to 16, got {self.bits}")
-        if self.channels < 1:
-            raise ValueError(f"channels must be at least 1, got {self.channels}")
+        for least, names in (
+            (1, ("channels", "num_components", "num_scales", "num_first")),
+            (0, ("num_features", "rows", "columns")),
+        ):
+            for name in names:
+                if getattr(self, name) < least:
+                    raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.order not in ("planes", "pixels"):
             raise ValueError(f'order must be "planes" or "pixels", got {self.order!r}')
         if self.colour not in ("none", "ycocg"):
@@ -85,6 +92,11 @@ def contexts(config: MCGSMConfig) -> list[causal.Context]:
     return result
 
 
+def _modules(modules: Iterable[Part]) -> Sequence[Part]:
+    """A `ModuleList` of which type checkers know what it holds."""
+    return cast("Sequence[Part]", nn.ModuleList(modules))
+
+
 class MCGSM(ExactModel):
     r"""Mixture of conditional Gaussian scale mixtures over a causal neighbourhood.
 
@@ -107,19 +119,11 @@ class MCGSM(ExactModel):
         self.contexts = contexts(config)
         self.reach = max(context.reach for context in self.contexts)
         sizes = (config.num_components, config.num_scales, config.num_features)
-        self.whitening = nn.ModuleList(
-            causal.ConditionalWhitening(len(context.offsets)) for context in self.contexts
-        )
-        self.experts = nn.ModuleList(
-            FactorizedMCGSM(len(context.offsets), *sizes, means=config.means)
-            for context in self.contexts
-        )
-        self.first_whitening = nn.ModuleList(
-            causal.ConditionalWhitening(0) for _ in self.contexts
-        )
-        self.first = nn.ModuleList(
-            FactorizedMCGSM(0, config.num_first, 2, 0, means=True) for _ in self.contexts
-        )
+        dims = [len(context.offsets) for context in self.contexts]
+        self.whitening = _modules(causal.ConditionalWhitening(d) for d in dims)
+        self.experts = _modules(FactorizedMCGSM(d, *sizes, means=config.means) for d in dims)
+        self.first_whitening = _modules(causal.ConditionalWhitening(0) for _ in dims)
+        self.first = _modules(FactorizedMCGSM(0, config.num_first, 2, 0, means=True) for _ in dims)
 
     # -- integers <-> what the mixtures see
 
@@ -141,8 +145,12 @@ class MCGSM(ExactModel):
         return (canvas.to(dtype) + 0.5) / 2**self.config.bits
 
     def bins(
-        self, whitening: causal.ConditionalWhitening, inputs: Tensor, target: Tensor,
-        low: Tensor, high: Tensor,
+        self,
+        whitening: causal.ConditionalWhitening,
+        inputs: Tensor,
+        target: Tensor,
+        low: Tensor,
+        high: Tensor,
     ) -> Bins:
         """Integer targets (n,) as intervals of whitened outputs."""
         centre = whitening.outputs(inputs, self.unit(target))
@@ -161,36 +169,34 @@ class MCGSM(ExactModel):
         canvas = self.to_canvas(x)
         padded = causal.pad(self.unit(canvas), self.reach)
         result = torch.empty(canvas.shape, dtype=torch.float64, device=x.device)
-        for image in range(len(canvas)):
-            for plane in range(self.channels):
-                for y, column in self._pixels(canvas):
-                    values = self._log_mass(canvas[image], padded[image], plane, y, column)
-                    result[image, plane, y, column] = values.double()
+        for plane, (image, y, column) in self._pieces(canvas):
+            mixture, whitening, inputs = self._parts(padded, plane, image, y, column)
+            *earlier, target = (canvas[image, p, y, column] for p in range(plane + 1))
+            low, high = self.support(earlier, plane, target)
+            values = mixture.log_prob(inputs, self.bins(whitening, inputs, target, low, high))
+            result[image, plane, y, column] = values.double()
         return result
 
-    def _pixels(self, canvas: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """The first pixel, then all others in pieces of bounded size."""
-        height, width = canvas.shape[-2:]
-        numbers = torch.arange(height * width, device=canvas.device)
-        for piece in [numbers[:1], *numbers[1:].split(ROWS_AT_ONCE)]:
-            if len(piece):
-                yield piece // width, piece % width
+    def _pieces(self, canvas: Tensor) -> Iterator[tuple[int, tuple[Tensor, Tensor, Tensor]]]:
+        """Planes and pixels (image, y, x): first ones, then the others, not too many at once."""
+        batch, _, height, width = canvas.shape
+        numbers = torch.arange(batch * height * width, device=canvas.device)
+        first = numbers % (height * width) == 0
+        for some in (numbers[first], numbers[~first]):
+            for piece in some.split(ROWS_AT_ONCE) if len(some) else ():
+                y, x = piece // width % height, piece % width
+                for plane in range(self.channels):
+                    yield plane, (piece // (height * width), y, x)
 
     def _parts(
-        self, padded: Tensor, plane: int, y: Tensor, x: Tensor
+        self, padded: Tensor, plane: int, image: Tensor, y: Tensor, x: Tensor
     ) -> tuple[FactorizedMCGSM, causal.ConditionalWhitening, Tensor]:
         """The mixture, its whitening and the whitened contexts of some pixels."""
         if y[0] == 0 and x[0] == 0:
             return self.first[plane], self.first_whitening[plane], padded.new_zeros(len(y), 0)
         whitening = self.whitening[plane]
-        inputs = causal.gather(padded, self.reach, self.contexts[plane], y, x)
+        inputs = causal.gather(padded, self.reach, self.contexts[plane], y, x, image)
         return self.experts[plane], whitening, whitening.inputs(inputs)
-
-    def _log_mass(self, canvas: Tensor, padded: Tensor, plane: int, y: Tensor, x: Tensor) -> Tensor:
-        target = canvas[plane, y, x]
-        low, high = self.support([canvas[p, y, x] for p in range(plane)], plane, target)
-        mixture, whitening, inputs = self._parts(padded, plane, y, x)
-        return mixture.log_prob(inputs, self.bins(whitening, inputs, target, low, high))
 
     def log_density_map(self, x: Tensor) -> Tensor:
         """Log-density of continuous images, nats per value, float64.
@@ -198,16 +204,17 @@ class MCGSM(ExactModel):
         Arguments:
             x: Floats in [0, 1], usually (integers + uniform noise) / 2^bits, (B, C, H, W).
         """
+        if not x.is_floating_point():
+            raise ValueError(f"a density is one of floats in [0, 1], got {x.dtype}")
+        x = x.to(self.whitening[0].mean_x.dtype)
         canvas = colour.ycocg(x) if self.config.colour == "ycocg" else x
         padded = causal.pad(canvas, self.reach)
         result = torch.empty(canvas.shape, dtype=torch.float64, device=x.device)
-        for image in range(len(canvas)):
-            for plane in range(self.channels):
-                for y, column in self._pixels(canvas):
-                    target = canvas[image, plane, y, column]
-                    mixture, whitening, inputs = self._parts(padded[image], plane, y, column)
-                    values = mixture.log_prob(inputs, whitening.outputs(inputs, target))
-                    result[image, plane, y, column] = (values + whitening.log_jacobian).double()
+        for plane, (image, y, column) in self._pieces(canvas):
+            mixture, whitening, inputs = self._parts(padded, plane, image, y, column)
+            outputs = whitening.outputs(inputs, canvas[image, plane, y, column])
+            values = mixture.log_prob(inputs, outputs) + whitening.log_jacobian
+            result[image, plane, y, column] = values.double()
         return result
 
     # -- the walk
@@ -216,13 +223,13 @@ class MCGSM(ExactModel):
     def conditionals(self, canvas: Tensor) -> Iterator[Step]:
         """Walks in wavefronts; see `imprior.base.ExactModel.conditionals`."""
         bits, planes = self.config.bits, range(self.channels)
-        slope = 1 + max((dx for c in self.contexts for _, _, dx in c.offsets), default=0)
+        slope = 1 + max([0, *(dx for c in self.contexts for _, _, dx in c.offsets)])
         first = [table(*pair, bits) for pair in zip(self.first, self.first_whitening, strict=True)]
         rest = [table(*pair, bits) for pair in zip(self.experts, self.whitening, strict=True)]
         state = Walk(canvas, self.contexts, self.reach)
         groups = [[p] for p in planes] if self.config.order == "planes" else [list(planes)]
         for group in groups:
-            for y, x in causal.wavefronts(*canvas.shape[-2:], slope):
+            for y, x in causal.wavefronts(canvas.shape[-2], canvas.shape[-1], slope):
                 tables = first if y[0] == 0 and x[0] == 0 else rest
                 for plane in group:
                     where, base = state.positions(plane, y, x)
@@ -236,7 +243,6 @@ class MCGSM(ExactModel):
         self, canvas: Tensor, where: Tensor, plane: int, mixtures: tuple[Tensor, Tensor, Tensor]
     ) -> BinnedMixture:
         pixels = canvas.shape[-2] * canvas.shape[-1]
-        flat = canvas.view(-1)
-        earlier = [flat[where - (plane - p) * pixels] for p in range(plane)]
+        earlier = [canvas.view(-1)[where - (plane - p) * pixels] for p in range(plane)]
         low, high = self.support(earlier, plane, where)
         return BinnedMixture(*mixtures, low, high, precision(self.config.bits))

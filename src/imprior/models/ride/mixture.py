@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from imprior.models.ride import kernels
 from imprior.models.ride.kernels import CHUNK, Bins, Folded
@@ -104,21 +105,16 @@ class FactorizedMCGSM(nn.Module):
 
         One pass, chunk by chunk: half the cost of `log_prob` followed by `backward`.
         """
+        if len(x) == 0:
+            raise ValueError("no pixels to fit: x has no rows")
         p = self.folded()
-        total, sums = 0.0, None
+        total, gradient = 0.0, kernels.zero_gradient(p, torch.float64)
         for rows, targets in chunks(x, y):
             f = kernels.forward(p, rows)
             fit = kernels.likelihood(p, f, targets)
             total += float(fit.log_prob.sum(dtype=torch.float64))
-            gradient, _ = kernels.backward(p, rows, f, fit)
-            if sums is None:
-                sums = [part.double() for part in gradient]
-            else:
-                for accumulated, part in zip(sums, gradient, strict=True):
-                    accumulated.add_(part)
-        if sums is None:
-            raise ValueError("no pixels to fit: x has no rows")
-        self._set_gradient(kernels.Gradient(*sums), -1.0 / len(x))
+            gradient.add_(kernels.backward(p, rows, f, fit)[0])
+        self._set_gradient(gradient, -1.0 / len(x))
         return total / len(x)
 
     def _set_gradient(self, gradient: kernels.Gradient, scale: float) -> None:
@@ -143,26 +139,31 @@ class FactorizedMCGSM(nn.Module):
         scales at the quantiles of the local energy, random features, and components that differ
         by noise.
         """
-        num_components, num_scales = self.eta.shape
+        num_scales = self.eta.shape[1]
         if self.num_inputs == 0:
             self._initialize_marginal(y, generator)
             return
         energy = x.square().mean(1)[:100_000]
         levels = (torch.arange(num_scales, dtype=x.dtype) + 0.5) / num_scales
-        effective_dims = min(8.0, float(self.num_inputs))
+        variances = energy.quantile(levels) if num_scales > 1 else energy.mean()
         num_features = self.features.shape[1]
-        self.alpha.copy_(-energy.quantile(levels).clamp(min=1e-6).log().expand_as(self.alpha))
+        # Gates that do not depend on x must not prefer the narrow scales.
+        effective_dims = min(8.0, float(self.num_inputs)) if num_features else 0.0
+        self.alpha.copy_(-variances.clamp(min=1e-6).log().expand_as(self.alpha))
         self.alpha.add_(_normal(self.alpha, generator), alpha=0.3)
         self.eta.copy_(0.5 * effective_dims * self.alpha)
         self.features.copy_(_normal(self.features, generator) / math.sqrt(self.num_inputs))
         spread = 1 + 0.3 * _normal(self.beta, generator)
         self.beta.copy_(math.sqrt(effective_dims / max(num_features, 1)) * spread)
         self.predictors.copy_(0.01 * _normal(self.predictors, generator))
+        if self.means is not None:
+            self.means.zero_()
 
     def _initialize_marginal(self, y: Tensor, generator: torch.Generator) -> None:
         num_components, num_scales = self.eta.shape
         spread = y.std().clamp(min=1e-3)
         precision = (num_components / spread).log() * 2
+        self.eta.zero_()
         octaves = torch.linspace(-1.5, 1.5, num_scales, dtype=self.alpha.dtype)
         self.alpha.copy_((precision + octaves).expand_as(self.alpha))
         self.alpha.add_(_normal(self.alpha, generator), alpha=0.1)
@@ -173,7 +174,7 @@ class FactorizedMCGSM(nn.Module):
 
 def chunks(x: Tensor, y: Tensor | Bins) -> Iterator[tuple[Tensor, Tensor | Bins]]:
     """Cuts paired rows into pieces that stay in a core's cache."""
-    for start in range(0, len(x), CHUNK):
+    for start in range(0, max(1, len(x)), CHUNK):
         rows = slice(start, start + CHUNK)
         yield x[rows], Bins(*(part[rows] for part in y)) if isinstance(y, Bins) else y[rows]
 
@@ -193,19 +194,19 @@ class _LogProb(torch.autograd.Function):
         return torch.cat([kernels.log_prob(p, *chunk) for chunk in chunks(x, y)])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, weight):  # type: ignore[no-untyped-def]
         x, matrix, means, beta2, eta, alpha, *targets = ctx.saved_tensors
         p = Folded(matrix, means, beta2, eta, alpha, alpha.exp())
         y = Bins(*targets) if len(targets) > 1 else targets[0]
-        sums, by_x, by_mean = None, [], []
+        gradient, by_x, by_mean = kernels.zero_gradient(p, x.dtype), [], []
         for (rows, part), w in zip(chunks(x, y), weight.split(CHUNK), strict=True):
             f = kernels.forward(p, rows)
-            gradient, by_rows = kernels.backward(p, rows, f, kernels.likelihood(p, f, part), w)
-            sums = gradient if sums is None else map(torch.add, sums, gradient)
-            sums = list(sums)
+            of_chunk, by_rows = kernels.backward(p, rows, f, kernels.likelihood(p, f, part), w)
+            gradient.add_(of_chunk)
             by_x.append(by_rows.T @ matrix)
             by_mean.append(by_rows[p.num_features :].sum(0))
-        by_matrix, by_means, by_beta2, by_eta, by_alpha = sums
         by_y = (-torch.cat(by_mean),) if len(targets) == 1 else (None,) * len(targets)
-        parts = (by_means[:, None], by_beta2, by_eta[:, :, None], by_alpha[:, :, None])
-        return torch.cat(by_x), by_matrix, *parts, *by_y
+        by_eta, by_alpha = gradient.eta[:, :, None], gradient.alpha[:, :, None]
+        by_parts = (gradient.matrix, gradient.means[:, None], gradient.beta2, by_eta, by_alpha)
+        return torch.cat(by_x), *by_parts, *by_y

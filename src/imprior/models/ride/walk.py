@@ -15,14 +15,25 @@ from imprior.transforms.causal import ConditionalWhitening, Context, flat_offset
 def table(mixture: FactorizedMCGSM, whitening: ConditionalWhitening, bits: int) -> compiled.Table:
     """A mixture and its whitening as the compiled walk takes them."""
     means = mixture.eta.new_zeros(len(mixture.eta)) if mixture.means is None else mixture.means
-    buffers = (whitening.mean_x, whitening.whitener, whitening.predictor)
-    parameters = (mixture.features, mixture.predictors, means, mixture.beta)
-    mean_x, whitener, predictor, *arrays = (
-        part.detach().double().cpu().contiguous().numpy()
-        for part in (*buffers, *parameters, mixture.eta, mixture.alpha)
+    parts = compiled.fold(
+        _array(whitening.mean_x),
+        _array(whitening.whitener),
+        float(whitening.mean_y),
+        _array(whitening.predictor),
+        float(whitening.scale),
+        _array(mixture.features),
+        _array(mixture.predictors),
+        _array(means),
+        _array(mixture.beta),
+        _array(mixture.eta),
+        _array(mixture.alpha),
+        float(2**bits),
     )
-    output = (float(whitening.mean_y), predictor, float(whitening.scale))
-    return compiled.Table(*compiled.fold(mean_x, whitener, *output, *arrays, float(2**bits)))
+    return compiled.Table(*parts)
+
+
+def _array(tensor: Tensor) -> compiled.Floats:
+    return tensor.detach().double().cpu().contiguous().numpy()
 
 
 class Walk:

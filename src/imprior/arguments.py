@@ -1,0 +1,145 @@
+"""What can be said to each command: options with the same name mean the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from imprior import __version__
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "files": {
+        "nargs": "+",
+        "type": str,
+        "metavar": "FILE",
+        "help": "images: files, globs or folders",
+    },
+    "--model": {"required": True, "help": "a folder, a bundled name or a hub id (owner/name)"},
+    "--out": {"required": True, "metavar": "PATH"},
+    "--gray": {"action": "store_true", "help": "make colour images grey"},
+    "--reduce-bits": {"action": "store_true", "help": "drop lowest bits that the model lacks"},
+    "--seed": {"type": int, "default": 0, "metavar": "N", "help": "of all that is random"},
+    "--device": {"default": "cpu", "help": "where to compute: cpu, cuda, ..."},
+    "--batch-size": {"type": int, "default": 1, "metavar": "N", "help": "images at a time"},
+    "--json": {"metavar": "PATH", "help": "write all figures there; - is standard output"},
+    "--overwrite": {"action": "store_true", "help": "replace outputs that are there"},
+    "--quiet": {"action": "store_true", "help": "print errors only"},
+}
+
+
+def parser_for(words: Sequence[str]) -> ArgumentParser:
+    """The parser of a command line; only the command that it names gets its options.
+
+    So nothing is imported or computed for the others.
+    """
+    parser = ArgumentParser(
+        prog="imprior",
+        description="Learn the probability of your images, then evaluate, sample and compress "
+        "them with it.",
+    )
+    parser.add_argument("--version", action="version", version=f"imprior {__version__}")
+    commands = parser.add_subcommands(dest="command", title="commands", metavar="COMMAND")
+    for name, (about, add_options) in COMMANDS.items():
+        command = ArgumentParser(description=about)
+        if name in words[:1]:
+            add_options(command, words)
+        commands.add_subcommand(name, command, help=about)
+    return parser
+
+
+def _add(parser: ArgumentParser, *names: str, **changes: Any) -> None:
+    """Adds options of `OPTIONS`; `changes` are for the last of them."""
+    for name in names:
+        parser.add_argument(name, **OPTIONS[name] | (changes if name == names[-1] else {}))
+
+
+def _train(parser: ArgumentParser, words: Sequence[str]) -> None:
+    from imprior.presets import PRESETS
+
+    parser.add_argument("--preset", choices=list(PRESETS), required=True, help="what to train")
+    parser.add_argument("--data", required=True, **OPTIONS["files"])
+    _add(parser, "--out", help="the model folder to write")
+    _add(parser, "--gray", "--reduce-bits", "--seed", "--overwrite", "--quiet")
+    parser.add_argument("--settings", action="config", help="YAML, as --print_config writes it")
+    preset = PRESETS.get(_preset_name(words[1:]))
+    for name in ("config", "training") if preset else ():
+        default = getattr(preset, name)
+        parser.add_argument(f"--{name}", type=type(default))
+        parser.set_defaults({name: dataclasses.asdict(default)})
+
+
+def _preset_name(words: Sequence[str]) -> str:
+    """The preset that arguments of `train` name: it decides what else they may be."""
+    early = argparse.ArgumentParser(prog="imprior train", add_help=False, allow_abbrev=False)
+    early.add_argument("--preset")
+    early.add_argument("--settings", type=Path)
+    known, _ = early.parse_known_args(words)
+    if known.preset is None and known.settings is not None and known.settings.is_file():
+        settings = yaml.safe_load(known.settings.read_text())
+        return str(settings.get("preset")) if isinstance(settings, dict) else ""
+    return known.preset or ""
+
+
+def _evaluate(parser: ArgumentParser, words: Sequence[str]) -> None:
+    _add(parser, "files", "--model", "--gray", "--reduce-bits")
+    names = "png, webp, jpegls, jpeg2000, jxl (effort 7), jxl9 (effort 9)"
+    parser.add_argument("--against", default="", metavar="CODEC,...", help=f"measure also {names}")
+    parser.add_argument("--map", metavar="DIR", help="write surprise maps there")
+    _add(parser, "--device", "--batch-size", "--json", "--quiet")
+
+
+def _sample(parser: ArgumentParser, words: Sequence[str]) -> None:
+    _add(parser, "--model")
+    parser.add_argument("--size", default="64x64", metavar="HxW", help="height and width in pixels")
+    parser.add_argument("--num", type=int, default=16, metavar="N", help="how many images")
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="T",
+                        help="1 draws from the model, less what is likelier")  # fmt: skip
+    _add(parser, "--out", metavar="DIR", help="the folder for the images and a sheet of them all")
+    _add(parser, "--seed", "--json", "--overwrite", "--quiet")
+
+
+def _compress(parser: ArgumentParser, words: Sequence[str]) -> None:
+    _add(parser, "files", "--model")
+    _add(parser, "--out", help="a folder; or the name of the output, if there is one input")
+    _add(parser, "--json", "--overwrite", "--quiet")
+
+
+def _decompress(parser: ArgumentParser, words: Sequence[str]) -> None:
+    _add(parser, "files", "--model", "--out", help="a folder, or the name of a single output")
+    formats = ["png", "tiff", "webp", "npy"]
+    parser.add_argument("--format", choices=formats, default="png", help="of the outputs")
+    _add(parser, "--json", "--overwrite", "--quiet")
+
+
+def _info(parser: ArgumentParser, words: Sequence[str]) -> None:
+    _add(parser, "--json")
+    _add(parser, "files", help="images, model folders, bundled names: what they are")
+
+
+def _demo(parser: ArgumentParser, words: Sequence[str]) -> None:
+    _add(
+        parser,
+        "--out",
+        required=False,
+        default="imprior-demo",
+        help="the folder to write (imprior-demo)",
+    )
+    parser.add_argument("--quick", action="store_true", help="a smaller model, in seconds")
+    _add(parser, "--seed", "--quiet")
+
+
+COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser, Sequence[str]], None]]] = {
+    "train": ("Learn a model from images.", _train),
+    "evaluate": ("Tell how many bits images take under a model, and where.", _evaluate),
+    "sample": ("Draw images from a model.", _sample),
+    "compress": ("Make images smaller without loss.", _compress),
+    "decompress": ("Restore compressed images, bit for bit.", _decompress),
+    "info": ("Tell what images and models are.", _info),
+    "demo": ("Learn from photographs, then show in a report what was learnt.", _demo),
+}

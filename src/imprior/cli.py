@@ -1,0 +1,258 @@
+"""The command line: one sub-command a task; each takes what was parsed, calls and prints.
+
+Whatever a task needs is imported when its command runs, so that `imprior --help` is instant.
+Exit status: 0 done, 1 some inputs failed (each named), 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace
+
+from imprior.arguments import parser_for
+
+if TYPE_CHECKING:
+    from imprior.base import ExactModel, ImageModel
+    from imprior.tasks.compress import Compressed
+    from imprior.tasks.evaluate import Evaluation
+    from imprior.tasks.files import Failure, Progress, Run
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = parser_for(words)
+    chosen = parser.parse_args(words)
+    try:
+        chosen = parser.instantiate(chosen)
+        return COMMANDS[chosen.command](chosen[chosen.command])
+    except KeyboardInterrupt:
+        hint = "; the same command goes on from there" if chosen.command == "train" else ""
+        _complain(f"interrupted{hint}")
+        return INTERRUPTED
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _complain(f"{error.strerror or error}{where}")
+        return 1
+    except (ValueError, MemoryError) as error:
+        _complain(str(error) or type(error).__name__)
+        return 2
+
+
+def train(args: Namespace) -> int:
+    """Learns a model from images."""
+    from imprior.data.datasets import find_images
+    from imprior.presets import PRESETS
+    from imprior.train import shallow
+
+    preset = PRESETS[args.preset]
+    data = dataclasses.replace(
+        preset.data,
+        gray=args.gray or preset.data.gray,
+        reduce_bits=args.reduce_bits or preset.data.reduce_bits,
+    )
+    preset = dataclasses.replace(preset, config=args.config, training=args.training, data=data)
+    with _bar(args) as bar:
+
+        def show(progress: shallow.Progress) -> None:
+            bar.total, bar.n = progress.total, progress.step
+            bar.set_description_str(progress.stage, refresh=False)
+            bar.set_postfix_str(f"{progress.bits:.4f} bits/value")
+
+        files = find_images(args.data)
+        options = {"seed": args.seed, "resume": not args.overwrite, "progress": show}
+        shallow.train(preset, files, Path(args.out), **options)
+    _say(args, f"{args.out} is ready; imprior info {args.out} says what it is")
+    return 0
+
+
+def evaluate(args: Namespace) -> int:
+    """Tells how many bits images take under a model and under codecs, and draws where."""
+    from imprior.base import LikelihoodModel, require
+    from imprior.report.figures import write_surprise_map
+    from imprior.tasks import codecs
+    from imprior.tasks import evaluate as task
+    from imprior.tasks.files import Failure
+
+    started = time.perf_counter()
+    names = codecs.choose([name for name in args.against.split(",") if name])
+    model = require(_load(args), LikelihoodModel, "evaluate")
+    options = {name: args[name] for name in ("gray", "reduce_bits", "batch_size", "device")}
+    results: list[Evaluation] = []
+    failures: list[Failure] = []
+    _say(args, "  ".join(f"{name:>8}" for name in ("model", *names)) + "  bits per value of")
+    for result in task.evaluate(model, args.files, against=names, **options):
+        if isinstance(result, Failure):
+            failures.append(result)
+            continue
+        if args.map is not None:
+            write_surprise_map(Path(args.map), result)
+        results.append(dataclasses.replace(result, surprise=None))
+        _say(args, _figures(result.bits_per_dim, result.codecs, names, result.path))
+    record = task.record(args.model, model, results, time.perf_counter() - started)
+    if results:
+        total = record["total"]
+        _say(args, _figures(total["bits_per_dim"], total["codecs"], names, "all"))
+    return _finish(args, record, failures)
+
+
+def _figures(model: float, codecs: Mapping[str, float], names: Sequence[str], what: str) -> str:
+    from imprior.report.tables import number
+
+    values = [model, *(codecs.get(name) for name in names)]
+    return "  ".join(f"{number(value):>8}" for value in values) + f"  {what}"
+
+
+def sample(args: Namespace) -> int:
+    """Draws images: one file each, and a sheet of them all."""
+    from imprior.base import Sampler, require
+    from imprior.tasks.sample import sample_files
+
+    model = require(_load(args), Sampler, "sample")
+    options = {name: args[name] for name in ("seed", "temperature", "overwrite")}
+    files = sample_files(model, Path(args.out), _size(args.size), args.num, **options)
+    done = [str(path) for path in _bar(args, files, total=args.num + 1)]
+    _say(args, f"{args.num} images; {done[-1]} shows them all")
+    settings = {name: args[name] for name in ("model", "size", "seed", "temperature")}
+    return _finish(args, {**settings, "files": done}, [])
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, cross, width = text.partition("x")
+    if not (cross and height.isdecimal() and width.isdecimal()):
+        raise ValueError(f"--size {text} is not HEIGHTxWIDTH, 64x48 for example")
+    return int(height), int(width)
+
+
+def compress(args: Namespace) -> int:
+    """Makes images smaller without loss."""
+    from imprior.tasks.compress import compress_files
+
+    model, options = _exact(args, "compress"), {"overwrite": args.overwrite}
+    with _bar(args, unit="file") as bar:
+        run = compress_files(model, args.files, Path(args.out), progress=_steps(bar), **options)
+    return _finish_files(args, run)
+
+
+def decompress(args: Namespace) -> int:
+    """Restores compressed images, bit for bit."""
+    from imprior.tasks.compress import decompress_files
+
+    model, options = _exact(args, "decompress"), {"overwrite": args.overwrite}
+    options |= {"suffix": f".{args.format}"}
+    with _bar(args, unit="file") as bar:
+        run = decompress_files(model, args.files, Path(args.out), progress=_steps(bar), **options)
+    return _finish_files(args, run)
+
+
+def info(args: Namespace) -> int:
+    """Tells what images and models are."""
+    from imprior.report.tables import description
+    from imprior.tasks.files import Failure
+    from imprior.tasks.info import describe
+
+    found: list[dict[str, Any]] = []
+    failures: list[Failure] = []
+    for record in describe(args.files):
+        if isinstance(record, Failure):
+            failures.append(record)
+        else:
+            found.append(record)
+            _say(args, description(record))
+    return _finish(args, {"found": found}, failures)
+
+
+def demo(args: Namespace) -> int:
+    """Learns from photographs, then shows in a report what was learnt."""
+    from imprior.report.demo import demo
+
+    with _bar(args) as bar:
+        page = demo(
+            Path(args.out), quick=args.quick, seed=args.seed, progress=bar.set_description_str
+        )
+    _say(args, f"{page} is ready: open it in a browser")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    command.__name__: command
+    for command in (train, evaluate, sample, compress, decompress, info, demo)
+}
+
+
+def _load(args: Namespace) -> ImageModel:
+    from imprior import checkpoint
+
+    model, device = checkpoint.load(args.model), args.get("device", "cpu")
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # as torch says that there is no such device
+        raise ValueError(f"cannot compute on {device!r}: {str(error).splitlines()[0]}") from None
+
+
+def _exact(args: Namespace, task: str) -> ExactModel:
+    from imprior.base import ExactModel, require
+
+    return require(_load(args), ExactModel, task)
+
+
+def _bar(args: Namespace, *steps: Any, **options: Any) -> Any:
+    """A progress bar, where someone can see it."""
+    from tqdm import tqdm
+
+    return tqdm(*steps, disable=True if args.quiet else None, leave=False, **options)
+
+
+def _steps(bar: Any) -> Progress:
+    def show(done: int, total: int, path: Path) -> None:
+        bar.total, bar.n = total, done
+        bar.set_postfix_str(path.name)
+
+    return show
+
+
+def _finish_files(args: Namespace, run: Run[Compressed]) -> int:
+    from imprior.report.tables import seconds, size
+    from imprior.tasks.compress import total
+
+    for done in run.results:
+        figures = f"{done.bits_per_dim:8.3f}  {size(done.bytes):>10}  {seconds(done.seconds):>8}"
+        _say(args, f"{figures}  {done.path}")
+    if run.skipped:
+        _say(args, f"{len(run.skipped)} outputs were there already (--overwrite replaces them)")
+    files = [done.record() for done in run.results]
+    return _finish(args, {"files": files, "total": total(run.results)}, run.failures)
+
+
+def _finish(args: Namespace, record: dict[str, Any], failures: Sequence[Failure]) -> int:
+    """Writes the figures and names what failed; returns the exit status."""
+    from imprior.data.files import replace_file
+
+    record = record | {"failures": [dataclasses.asdict(failure) for failure in failures]}
+    if args.json == "-":
+        print(json.dumps(record, indent=2))
+    elif args.json is not None:
+        replace_file(Path(args.json), json.dumps(record, indent=2).encode())
+    for failure in failures:
+        named = failure.reason.startswith(failure.path)
+        _complain(failure.reason if named else f"{failure.path}: {failure.reason}")
+    return 1 if failures else 0
+
+
+def _say(args: Namespace, text: str) -> None:
+    """Prints for people; out of the way where standard output is for a program."""
+    if not args.get("quiet"):
+        print(text, file=sys.stderr if args.get("json") == "-" else sys.stdout, flush=True)
+
+
+def _complain(text: str) -> None:
+    print(f"imprior: {' '.join(text.split())}", file=sys.stderr)

@@ -1,0 +1,70 @@
+"""Small MCGSMs whose parameters all matter, and what tests do with them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
+
+SMALL = MCGSMConfig(
+    num_components=2, num_scales=2, num_features=3, rows=1, columns=1, cross_radius=1.0, num_first=2
+)
+
+
+def toy(**fields: Any) -> MCGSM:
+    """A model of the small size with some fields changed, float64."""
+    settings = {**vars(SMALL), **fields}
+    model = MCGSM(MCGSMConfig(**settings)).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.5 * torch.randn(parameter.shape))
+        for whitening in (*model.whitening, *model.first_whitening):
+            size = len(whitening.mean_x)
+            whitening.mean_x.copy_(torch.rand(size))
+            whitening.whitener.copy_(2 * torch.eye(size) + 0.5 * torch.randn(size, size))
+            whitening.mean_y.copy_(torch.rand(()))
+            whitening.predictor.copy_(0.2 * torch.randn(size))
+            whitening.scale.copy_(3 + torch.rand(()))
+    return model
+
+
+def noise(model: MCGSM, batch: int, height: int, width: int) -> Tensor:
+    """Images in which every value is as likely as any other."""
+    return torch.randint(2**model.config.bits, (batch, model.channels, height, width))
+
+
+def smooth(bits: int, batch: int, height: int, width: int) -> Tensor:
+    """Grey images whose neighbours are alike: a random walk from left to right and downwards."""
+    steps = torch.randn(batch, 1, height, width)
+    walk = steps.cumsum(2).cumsum(3)
+    walk = (walk - walk.min()) / (walk.max() - walk.min())
+    return (walk * (2**bits - 1)).round().long()
+
+
+def every_image(model: MCGSM, height: int, width: int) -> Tensor:
+    """All images of this size."""
+    values = range(2**model.config.bits)
+    images = list(itertools.product(values, repeat=model.channels * height * width))
+    return torch.tensor(images).view(-1, model.channels, height, width)
+
+
+def walked(model: MCGSM, x: Tensor) -> Tensor:
+    """Log-mass of every value by the walk, which must name each position once."""
+    truth = model.to_canvas(x).view(-1)
+    canvas = model.to_canvas(noise(model, len(x), *x.shape[2:]))
+    log_mass = torch.full(truth.shape, torch.nan, dtype=torch.float64)
+    for step in model.conditionals(canvas):
+        assert bool(log_mass[step.where].isnan().all())
+        log_mass[step.where] = step.pmfs.log_mass(truth[step.where])
+        canvas.view(-1)[step.where] = truth[step.where]
+    assert not log_mass.isnan().any()
+    assert torch.equal(model.from_canvas(canvas), x)
+    return log_mass.view(x.shape)
+
+
+def assert_close(actual: Tensor, expected: Tensor, tolerance: float = 1e-9) -> None:
+    torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance)
