@@ -20,6 +20,7 @@ from experiments import bsds300, records
 from imprior import checkpoint, provenance
 from imprior.models.ride.mcgsm import MCGSM
 from imprior.presets import PRESETS
+from imprior.train.samples import Source
 from imprior.train.shallow import Progress, Run, fit_model
 from imprior.transforms import causal
 
@@ -69,8 +70,8 @@ def run(components: int, folder: Path, seed: int = 0) -> records.Record:
     torch.manual_seed(seed)
     model = MCGSM(preset.config)
     state = Run(folder / f"mcgsm-{components}.training", repr(preset), resume=True)
-    readers = [lambda image=image: image for image in grey("train")]
-    fit_model(model, readers, preset.training, seed, state, show)
+    sources = [Source.of(lambda image=image: image) for image in grey("train")]
+    fit_model(model, sources, preset.training, seed, state, show)
     seconds = time.process_time() - started
     value = test_score(model, grey("test"))
     figures = {"bsds300/inf": round(value, 4), "cpu_seconds": round(seconds)}

@@ -62,7 +62,7 @@ def scores(model: GMM, x: Tensor) -> tuple[float, float]:
 def main(
     folder: Path,
     num_components: int = 200,
-    num_train: int = 4_000_000,
+    num_train: int = 2_000_000,
     num_test: int = 1_000_000,
     passes: int = 20,
     batch_size: int = 50_000,

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import ArgumentParser
@@ -33,23 +33,34 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def parser_for(words: Sequence[str]) -> ArgumentParser:
-    """The parser of a command line; only the command that it names gets its options.
+class Parser(ArgumentParser):
+    """A parser that complains in one line."""
 
-    So nothing is imported or computed for the others.
-    """
-    parser = ArgumentParser(
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Says what is wrong and exits with status 2."""
+        self.exit(2, f"imprior: {' '.join(message.split())} (--help tells more)\n")
+
+
+def overview() -> argparse.ArgumentParser:
+    """The parser of a command line that names no command: it helps, or complains."""
+    parser = argparse.ArgumentParser(
         prog="imprior",
         description="Learn the probability of your images, then evaluate, sample and compress "
         "them with it.",
+        epilog="imprior COMMAND --help tells what a command takes.",
     )
     parser.add_argument("--version", action="version", version=f"imprior {__version__}")
-    commands = parser.add_subcommands(dest="command", title="commands", metavar="COMMAND")
-    for name, (about, add_options) in COMMANDS.items():
-        command = ArgumentParser(description=about)
-        if name in words[:1]:
-            add_options(command, words)
-        commands.add_subcommand(name, command, help=about)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (about, _) in COMMANDS.items():
+        commands.add_parser(name, help=about)
+    return parser
+
+
+def parser_of(name: str, words: Sequence[str]) -> Parser:
+    """The parser of a command, given all that it will parse."""
+    about, add_options = COMMANDS[name]
+    parser = Parser(prog=f"imprior {name}", description=about)
+    add_options(parser, words)
     return parser
 
 
@@ -67,7 +78,7 @@ def _train(parser: ArgumentParser, words: Sequence[str]) -> None:
     _add(parser, "--out", help="the model folder to write")
     _add(parser, "--gray", "--reduce-bits", "--seed", "--overwrite", "--quiet")
     parser.add_argument("--settings", action="config", help="YAML, as --print_config writes it")
-    preset = PRESETS.get(_preset_name(words[1:]))
+    preset = PRESETS.get(_preset_name(words))
     for name in ("config", "training") if preset else ():
         default = getattr(preset, name)
         parser.add_argument(f"--{name}", type=type(default))
@@ -80,10 +91,13 @@ def _preset_name(words: Sequence[str]) -> str:
     early.add_argument("--preset")
     early.add_argument("--settings", type=Path)
     known, _ = early.parse_known_args(words)
-    if known.preset is None and known.settings is not None and known.settings.is_file():
+    if known.preset is not None or known.settings is None or not known.settings.is_file():
+        return known.preset or ""
+    try:
         settings = yaml.safe_load(known.settings.read_text())
-        return str(settings.get("preset")) if isinstance(settings, dict) else ""
-    return known.preset or ""
+    except yaml.YAMLError:
+        return ""  # the parser proper says what is wrong with it
+    return str(settings.get("preset")) if isinstance(settings, dict) else ""
 
 
 def _evaluate(parser: ArgumentParser, words: Sequence[str]) -> None:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import Namespace
-
-from imprior.arguments import parser_for
+from imprior.arguments import overview, parser_of
 
 if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
     from imprior.base import ExactModel, ImageModel
     from imprior.tasks.compress import Compressed
     from imprior.tasks.evaluate import Evaluation
@@ -29,14 +29,15 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    parser = parser_for(words)
-    chosen = parser.parse_args(words)
+    command, *words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if command not in COMMANDS:
+        overview().parse_args([command])  # exits
+    parser = parser_of(command, words)
+    args = parser.parse_args(words)
     try:
-        chosen = parser.instantiate(chosen)
-        return COMMANDS[chosen.command](chosen[chosen.command])
+        return COMMANDS[command](parser.instantiate(args))
     except KeyboardInterrupt:
-        hint = "; the same command goes on from there" if chosen.command == "train" else ""
+        hint = "; the same command goes on from there" if command == "train" else ""
         _complain(f"interrupted{hint}")
         return INTERRUPTED
     except OSError as error:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
+from imprior.transforms import causal
 
 SMALL = MCGSMConfig(
     num_components=2, num_scales=2, num_features=3, rows=1, columns=1, cross_radius=1.0, num_first=2
@@ -43,6 +44,19 @@ def smooth(bits: int, batch: int, height: int, width: int) -> Tensor:
     walk = steps.cumsum(2).cumsum(3)
     walk = (walk - walk.min()) / (walk.max() - walk.min())
     return (walk * (2**bits - 1)).round().long()
+
+
+def fit_whitening(model: MCGSM, x: Tensor) -> None:
+    """Fits all whitening to images, as training does."""
+    canvas = model.unit(model.to_canvas(x))
+    padded = causal.pad(canvas, model.reach)
+    batch, planes, height, width = canvas.shape
+    numbers = torch.arange(batch * height * width)
+    image, y, column = numbers // (height * width), numbers // width % height, numbers % width
+    for plane in range(planes):
+        inputs = causal.gather(padded, model.reach, model.contexts[plane], y, column, image)
+        model.whitening[plane].fit(inputs, canvas[:, plane].flatten())
+        model.first_whitening[plane].fit(torch.zeros(batch, 0), canvas[:, plane, 0, 0])
 
 
 def every_image(model: MCGSM, height: int, width: int) -> Tensor:

@@ -14,7 +14,15 @@ from torch.distributions import MultivariateNormal
 
 from imprior.distributions.frequencies import precision
 from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
-from tests.models.mcgsms import assert_close, every_image, noise, smooth, toy, walked
+from tests.models.mcgsms import (
+    assert_close,
+    every_image,
+    fit_whitening,
+    noise,
+    smooth,
+    toy,
+    walked,
+)
 
 ORDERS = ["planes", "pixels"]
 KINDS = [
@@ -98,8 +106,9 @@ def test_every_depth_can_be_walked(bits: int, colour: str) -> None:
     model = toy(bits=bits, channels=3, colour=colour)
     x = noise(model, 2, 3, 4)
     x[0], x[1, :, 1:] = 0, 2**bits - 1
+    # A bin of 16 bits is so narrow that the difference of its edges' probabilities loses digits.
     with torch.no_grad():
-        assert_close(walked(model, x), model.log_prob_map(x))
+        assert_close(walked(model, x), model.log_prob_map(x), 1e-9 if bits <= 12 else 1e-7)
 
 
 def test_images_of_one_grey_level_do_no_harm() -> None:
@@ -205,7 +214,7 @@ def test_density_of_one_component_is_a_gaussian_field(fields: dict[str, Any]) ->
     mean = torch.linalg.solve(matrix, slope[0])
     field = MultivariateNormal(mean, precision_matrix=matrix)
     points = torch.rand(10, dims).double()
-    assert_close(log_density(points), field.log_prob(points), 1e-8)
+    assert_close(log_density(points), field.log_prob(points), 1e-7)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -240,15 +249,14 @@ def test_density_takes_floats_of_any_precision() -> None:
 # -- precision
 
 
-@pytest.mark.parametrize(("bits", "tolerance"), [(1, 1e-5), (8, 1e-4), (12, 1e-3), (16, 1e-2)])
+@pytest.mark.parametrize(("bits", "tolerance"), [(1, 1e-5), (8, 1e-4), (12, 5e-4), (16, 1e-2)])
 def test_float32_is_close_to_float64(bits: int, tolerance: float) -> None:
     model = toy(bits=bits, rows=3, columns=3)
     x = smooth(bits, 2, 24, 24)
-    model.fit_whitening(x)  # type: ignore[operator]
+    fit_whitening(model, x)
     with torch.no_grad():
         exact = model.log_prob_map(x)
         single = model.float().log_prob_map(x)
-    print(bits, (single - exact).abs().max(), (single - exact).mean(), exact.mean())
     assert_close(single, exact, tolerance)
 
 

@@ -32,6 +32,24 @@ class Drawing:
     interior: bool = False
 
 
+@dataclass(frozen=True)
+class Source:
+    """An image to draw pixels from.
+
+    Attributes:
+        read: Reads it, int64 (C, H, W).
+        area: Its number of pixels.
+    """
+
+    read: Callable[[], Tensor]
+    area: int
+
+    @classmethod
+    def of(cls, read: Callable[[], Tensor]) -> Source:
+        """The source that `read` reads; reads it once to know its area."""
+        return cls(read, read()[0].numel())
+
+
 class Samples(NamedTuple):
     """Contexts and targets of one plane.
 
@@ -63,29 +81,38 @@ def positions(
 def draw(
     model: MCGSM,
     plane: int,
-    images: Sequence[Callable[[], Tensor]],
+    sources: Sequence[Source],
     drawing: Drawing,
     seed: int,
 ) -> Samples:
-    """Draws pixels of a plane, evenly from all images.
+    """Draws pixels of a plane, from each image as many as its area is worth.
 
     Arguments:
-        images: Functions that each read one image, int64 (C, H, W): only one is in memory.
+        sources: The images; only one at a time is in memory.
         seed: Each image has a random stream of its own, so its pixels do not depend on others.
     """
-    counts = [(i + 1) * drawing.pixels // len(images) - i * drawing.pixels // len(images)
-              for i in range(len(images))]  # fmt: skip
     parts = []
-    for number, (read, count) in enumerate(zip(images, counts, strict=True)):
+    for number, (source, count) in enumerate(zip(sources, shares(sources, drawing), strict=True)):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
-        parts.append(_draw_from(model, plane, read(), count, drawing, generator))
+        if count:
+            parts.append(_draw_from(model, plane, source.read(), count, drawing, generator))
     joined = [torch.cat(columns) for columns in zip(*parts, strict=True)]
     if not len(joined[0]):
         raise ValueError(
-            f"no pixel of the {len(images)} images has a whole neighbourhood: they are too small"
+            f"no pixel of the {len(sources)} images has a whole neighbourhood: they are too small"
         )
     order = torch.randperm(len(joined[0]), generator=torch.Generator().manual_seed(seed))
     return Samples(*(column[order] for column in joined))
+
+
+def shares(sources: Sequence[Source], drawing: Drawing) -> list[int]:
+    """How many pixels to draw from each image; they add up to what is wanted."""
+    total, before, drawn, counts = sum(source.area for source in sources), 0, 0, []
+    for source in sources:
+        before += source.area
+        counts.append(before * drawing.pixels // total - drawn)
+        drawn += counts[-1]
+    return counts
 
 
 def _draw_from(

@@ -23,13 +23,12 @@ from imprior.data.datasets import checksum
 from imprior.data.loading import match
 from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
 from imprior.provenance import commit, versions
-from imprior.train.samples import Drawing, Samples, draw, whiten
+from imprior.train.samples import Drawing, Samples, Source, draw, whiten
 from imprior.train.stages import Data, Fit, Stage
 
 if TYPE_CHECKING:
     from imprior.presets import Preset
 
-Reader = Callable[[], Tensor]
 SECONDS_BETWEEN_SAVES = 10.0
 
 
@@ -72,19 +71,19 @@ class ShallowTraining:
     validation_share: float = 0.1
 
 
-def split(readers: Sequence[Reader], share: float) -> tuple[list[Reader], list[Reader]]:
+def split(sources: Sequence[Source], share: float) -> tuple[list[Source], list[Source]]:
     """Training and validation images; with a single image both are that image."""
     every = max(2, round(1 / share))
-    validation = [reader for i, reader in enumerate(readers) if i % every == every // 2]
-    training = [reader for i, reader in enumerate(readers) if i % every != every // 2]
-    return (training, validation) if validation and training else (list(readers), list(readers))
+    validation = [source for i, source in enumerate(sources) if i % every == every // 2]
+    training = [source for i, source in enumerate(sources) if i % every != every // 2]
+    return (training, validation) if validation and training else (list(sources), list(sources))
 
 
 def draw_split(
-    model: MCGSM, plane: int, readers: Sequence[Reader], training: ShallowTraining, seed: int
+    model: MCGSM, plane: int, sources: Sequence[Source], training: ShallowTraining, seed: int
 ) -> tuple[Samples, Samples]:
     """Training and validation samples of a plane, from different images."""
-    for_training, for_validation = split(readers, training.validation_share)
+    for_training, for_validation = split(sources, training.validation_share)
     held_out = dataclasses.replace(training.drawing, pixels=training.validation_pixels)
     samples = draw(model, plane, for_training, training.drawing, seed)
     return samples, draw(model, plane, for_validation, held_out, seed + 1)
@@ -162,7 +161,7 @@ def fit_plane(
 
 def fit_model(
     model: MCGSM,
-    readers: Sequence[Reader],
+    sources: Sequence[Source],
     training: ShallowTraining,
     seed: int,
     run: Run,
@@ -176,7 +175,7 @@ def fit_model(
         bits = list(state["bits"])
     for plane in range(len(bits), model.channels):
         progress(Progress(f"plane {plane + 1}/{model.channels}, drawing pixels", 0, 1, math.nan))
-        samples, validation = draw_split(model, plane, readers, training, seed)
+        samples, validation = draw_split(model, plane, sources, training, seed)
         whitening, mixture = model.whitening[plane], model.experts[plane]
         if state is None:
             whitening.fit(samples.inputs, samples.outputs)
@@ -235,8 +234,8 @@ def train(
     settings = {"preset": dataclasses.asdict(preset), "seed": seed, "data": data_checksum}
     run = Run(Path(f"{out}.training"), json.dumps(settings, sort_keys=True), resume=resume)
     model = MCGSM(preset.config)
-    readers = [partial(_read, path, preset) for path in files]
-    bits = fit_model(model, readers, preset.training, seed, run, progress)
+    sources = [Source.of(partial(_read, path, preset)) for path in files]
+    bits = fit_model(model, sources, preset.training, seed, run, progress)
     provenance = {
         "data": data_name or f"{len(files)} images",
         "data_checksum": data_checksum,

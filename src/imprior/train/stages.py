@@ -27,7 +27,7 @@ class Stage:
         batch: Pixels in a mini-batch.
         learning_rate: Of Adam; constant for 30 % of the steps, then falls as a cosine.
         check_every: Steps between looks at the validation data.
-        patience: Looks without improvement after which the stage ends.
+        patience: Looks without improvement after which L-BFGS ends.
     """
 
     method: Method
@@ -105,37 +105,36 @@ class Fit:
         """Does `check_every` steps, looks at the validation data, and ends the stage if due."""
         count = min(self.stage.check_every, self.stage.steps - self.step)
         if self.stage.method == "adam":
-            for _ in range(count):
-                self._adam_step()
+            self._adam_steps(count)
         else:
             self._lbfgs_steps(count)
-        self.step += count if self.stage.method == "lbfgs" else 0
+        self.step += count
         self.bits = self.data.loss(self.mixture, self.stage)
         if self.bits < self.best_bits:
             self.best, self.best_bits = copy.deepcopy(self.mixture.state_dict()), self.bits
             self.best_step = self.step
-        waited = (self.step - self.best_step) // self.stage.check_every
-        if (
-            self.step >= self.stage.steps
-            or waited >= self.stage.patience
-            or not math.isfinite(self.bits)
-        ):
+        if self.step >= self.stage.steps or self._hopeless():
             self.mixture.load_state_dict(self.best)
             self.bits = self.best_bits
             self.stage_number += 1
             self._start_stage()
 
-    def _adam_step(self) -> None:
+    def _hopeless(self) -> bool:
+        """Whether to stop early. Adam goes on: what it gains, it gains as its rate falls."""
+        waited = (self.step - self.best_step) // self.stage.check_every
+        impatient = self.stage.method == "lbfgs" and waited >= self.stage.patience
+        return impatient or not math.isfinite(self.bits)
+
+    def _adam_steps(self, count: int) -> None:
         stage = self.stage
-        done = self.step / stage.steps
-        decay = 1.0 if done < 0.3 else 0.5 * (1 + math.cos(math.pi * (done - 0.3) / 0.7))
-        warm_up = min(1.0, (self.step + 1) / 100)
-        for group in self.optimizer.param_groups:
-            group["lr"] = stage.learning_rate * decay * warm_up
-        x, y = self.data.training(stage).batch(self.step, stage.batch)
-        self.mixture.value_and_gradient(x, y)
-        self.optimizer.step()
-        self.step += 1
+        for step in range(self.step, self.step + count):
+            done = step / stage.steps
+            decay = 1.0 if done < 0.3 else 0.5 * (1 + math.cos(math.pi * (done - 0.3) / 0.7))
+            for group in self.optimizer.param_groups:
+                group["lr"] = stage.learning_rate * decay * min(1.0, (step + 1) / 100)
+            x, y = self.data.training(stage).batch(step, stage.batch)
+            self.mixture.value_and_gradient(x, y)
+            self.optimizer.step()
 
     def _lbfgs_steps(self, count: int) -> None:
         x, y = self.data.training(self.stage)

@@ -42,9 +42,13 @@ def test_other_arrays_are_refused(tmp_path: Path, array: Any, reason: str) -> No
         read(tmp_path / "x.npy")
 
 
-def test_a_size_that_the_file_lacks_is_refused(tmp_path: Path) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": (100_000, 100_000)}
+def test_a_size_that_the_file_or_the_memory_lacks_is_refused(tmp_path: Path) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (40_000, 40_000)}
     with (tmp_path / "x.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
     with pytest.raises(ImageError, match="may be damaged or cut short"):
+        read(tmp_path / "x.npy")
+    with (tmp_path / "x.npy").open("r+b") as file:
+        file.truncate(2**31)  # a hole: no disk is filled
+    with pytest.raises(ImageError, match="declares 40000 x 40000 pixels of 1 channels; at most"):
         read(tmp_path / "x.npy")
