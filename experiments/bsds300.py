@@ -70,7 +70,7 @@ def images(split: Split) -> tuple[np.ndarray, ...]:
 
 def dequantize(grey: Tensor, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
     """Adds uniform noise of one grey level: integers 0 to 255 -> (g + u) / 256 in [0, 1)."""
-    return (grey + torch.rand(grey.shape, generator=generator, dtype=dtype)) / 256
+    return torch.rand(grey.shape, generator=generator, dtype=dtype).add_(grey).div_(256)
 
 
 def patches(split: Split, n: int, seed: int, *, dtype: torch.dtype = torch.float32) -> Tensor:

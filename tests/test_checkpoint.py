@@ -17,9 +17,10 @@ import pytest
 import torch
 
 from imprior import checkpoint
+from imprior.provenance import PROVENANCE
 from tests.toys import Toy, ToyConfig
 
-PROVENANCE: Mapping[str, Any] = dict.fromkeys(checkpoint.PROVENANCE) | {
+TOLD: Mapping[str, Any] = dict.fromkeys(PROVENANCE) | {
     "data": "two pictures | of nothing",
     "seed": 3,
     "versions": {"torch": "2.8"},
@@ -33,7 +34,7 @@ def _toys_are_models(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    return checkpoint.save(make(), tmp_path / "toy", PROVENANCE)
+    return checkpoint.save(make(), tmp_path / "toy", TOLD)
 
 
 def make(seed: int = 0) -> Toy:
@@ -75,7 +76,7 @@ def test_load_gives_back_what_was_saved(saved: Path) -> None:
 
 def test_precision_of_the_file_is_kept(tmp_path: Path) -> None:
     model = make().half()
-    loaded = checkpoint.load(checkpoint.save(model, tmp_path / "half", PROVENANCE))
+    loaded = checkpoint.load(checkpoint.save(model, tmp_path / "half", TOLD))
     assert isinstance(loaded, Toy) and loaded.scales.dtype == torch.float16
     loaded.requires_grad_().scales.sum().backward()  # trainable, and not tied to the file
 
@@ -85,7 +86,7 @@ def test_folder_tells_its_story(saved: Path) -> None:
     weights = (saved / "model.safetensors").read_bytes()
     assert record["format"] == 1 and record["model"] == "Toy"
     assert record["config"] == {"channels": 2, "bits": 5, "shares": [0.8, 0.2]}
-    assert record["provenance"] == PROVENANCE
+    assert record["provenance"] == TOLD
     assert record["sha256"] == hashlib.sha256(weights).hexdigest()
     card = (saved / "README.md").read_text()
     assert "two pictures \\| of nothing" in card and "torch: 2.8" in card
@@ -172,7 +173,7 @@ def test_weights_that_do_not_fit(saved: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_unknown_name_says_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
     assert "no model 'nonsense'" in refused("nonsense") and "none is installed" in refused("no")
-    checkpoint.save(make(), tmp_path / "toy-gray", PROVENANCE)
+    checkpoint.save(make(), tmp_path / "toy-gray", TOLD)
     assert "toy-gray" in refused("nonsense")
     assert checkpoint.digest(checkpoint.load("toy-gray")) == checkpoint.digest(make())
     assert str(tmp_path / "..") not in refused("../toy-gray")
@@ -239,19 +240,19 @@ def test_full_disk_harms_nothing(saved: Path, full_disk: list[str]) -> None:
     (saved / "training.state").write_bytes(b"someone else's")
     before = contents(saved)
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(make(1), saved, PROVENANCE)
+        checkpoint.save(make(1), saved, TOLD)
     assert full_disk and contents(saved) == before
 
 
 def test_full_disk_leaves_no_folder(tmp_path: Path, full_disk: list[str]) -> None:
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(make(), tmp_path / "new", PROVENANCE)
+        checkpoint.save(make(), tmp_path / "new", TOLD)
     assert full_disk and not list(tmp_path.iterdir())
 
 
 def test_saving_again_replaces_the_model_and_nothing_else(saved: Path) -> None:
     (saved / "training.state").write_bytes(b"someone else's")
-    checkpoint.save(make(1), saved, PROVENANCE)
+    checkpoint.save(make(1), saved, TOLD)
     assert checkpoint.digest(checkpoint.load(saved)) == checkpoint.digest(make(1))
     assert contents(saved)["training.state"] == b"someone else's"
     assert len(contents(saved)) == 4

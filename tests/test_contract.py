@@ -54,7 +54,7 @@ def build(case: Case, **fields: int) -> ExactModel:
     assert isinstance(model, ExactModel)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
     return model
 
 

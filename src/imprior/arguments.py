@@ -76,6 +76,9 @@ def _train(parser: ArgumentParser, words: Sequence[str]) -> None:
     parser.add_argument("--preset", choices=list(PRESETS), required=True, help="what to train")
     parser.add_argument("--data", required=True, **OPTIONS["files"])
     _add(parser, "--out", help="the model folder to write")
+    parser.add_argument(
+        "--restart", action="store_true", help="do not go on from an interrupted run"
+    )
     _add(parser, "--gray", "--reduce-bits", "--seed", "--overwrite", "--quiet")
     parser.add_argument("--settings", action="config", help="YAML, as --print_config writes it")
     preset = PRESETS.get(_preset_name(words))

@@ -26,12 +26,7 @@ from torch import Tensor
 from imprior.base import ImageModel
 from imprior.data.files import replace_file
 from imprior.models import MODELS
-from imprior.provenance import PROVENANCE, card, commit, versions
-
-# PROVENANCE, commit and versions are of `imprior.provenance`: what `save` asks for.
-__all__ = [
-    "PROVENANCE", "bundled", "commit", "digest", "find", "load", "read", "save", "versions",
-]  # fmt: skip
+from imprior.provenance import PROVENANCE, card
 
 FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"

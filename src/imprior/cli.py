@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(args: Namespace) -> int:
     """Learns a model from images."""
+    from imprior.checkpoint import CONFIG
     from imprior.data.datasets import find_images
     from imprior.presets import PRESETS
     from imprior.train import shallow
@@ -62,6 +63,9 @@ def train(args: Namespace) -> int:
         reduce_bits=args.reduce_bits or preset.data.reduce_bits,
     )
     preset = dataclasses.replace(preset, config=args.config, training=args.training, data=data)
+    out = Path(args.out)
+    if (out / CONFIG).exists() and not args.overwrite:
+        raise ValueError(f"{out} holds a model already: choose another --out, or --overwrite")
     with _bar(args) as bar:
 
         def show(progress: shallow.Progress) -> None:
@@ -69,10 +73,9 @@ def train(args: Namespace) -> int:
             bar.set_description_str(progress.stage, refresh=False)
             bar.set_postfix_str(f"{progress.bits:.4f} bits/value")
 
-        files = find_images(args.data)
-        options = {"seed": args.seed, "resume": not args.overwrite, "progress": show}
-        shallow.train(preset, files, Path(args.out), **options)
-    _say(args, f"{args.out} is ready; imprior info {args.out} says what it is")
+        options = {"seed": args.seed, "resume": not args.restart, "progress": show}
+        shallow.train(preset, find_images(args.data), out, **options)
+    _say(args, f"{out} is ready; imprior info {out} says what it is")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -14,6 +15,14 @@ from imprior.transforms import causal
 SMALL = MCGSMConfig(
     num_components=2, num_scales=2, num_features=3, rows=1, columns=1, cross_radius=1.0, num_first=2
 )
+
+KINDS = [
+    pytest.param({}, id="grey"),
+    pytest.param({"channels": 2}, id="planes"),
+    pytest.param({"channels": 2, "order": "pixels", "means": True}, id="pixels"),
+    pytest.param({"channels": 3, "colour": "ycocg"}, id="ycocg-planes"),
+    pytest.param({"channels": 3, "colour": "ycocg", "order": "pixels"}, id="ycocg-pixels"),
+]
 
 
 def toy(**fields: Any) -> MCGSM:

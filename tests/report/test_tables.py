@@ -20,7 +20,12 @@ def test_comparison_points_out_the_fewest_bits() -> None:
 
 def test_units() -> None:
     assert number(1 / 3) == "0.333" and number(None) == "–"
-    assert [size(n) for n in (0, 1000, 2_500_000, 10**13)] == ["0 B", "1.0 kB", "2.5 MB", "10000.0 GB"]
+    assert [size(n) for n in (0, 1000, 2_500_000, 10**13)] == [
+        "0 B",
+        "1.0 kB",
+        "2.5 MB",
+        "10000.0 GB",
+    ]
     assert [seconds(s) for s in (0.004, 5.96, 99.9, 119.6)] == [
         "0.00 s", "6.0 s", "100 s", "2 min 00 s",
     ]  # fmt: skip

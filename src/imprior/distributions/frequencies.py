@@ -8,8 +8,8 @@ with C(low) = 0 and C(high + 1) = 2^P. They grow by at least one per symbol as s
 computed F never decreases, and it does not, although every operation rounds:
 
 * Rounding is monotone: a <= b implies fl(a + c) <= fl(b + c), and fl(a c) <= fl(b c) for c >= 0.
-  So fl(fl(fl(k - 1/2 - mean) * inverse_scale) + span) does not decrease with k, and neither does
-  the clamped position u in the table, an exact power of two times that.
+  So the position in the table, u = fl(fl(fl(k - 1/2 - mean) * inverse_scale) * resolution +
+  centre), clamped, does not decrease with k (the resolution is a power of two).
 * On one segment, T[i] + f D with D = T[i + 1] - T[i] >= 0 does not decrease with f for the same
   reason. The entries of T are multiples of 2^-40 in [0, 1], so D is exact, and so is f = u - i.
   As f < 1, fl(f D) <= D, and T[i] + D = T[i + 1] is exact: the step to the next segment is not
@@ -42,7 +42,6 @@ Row = tuple[Floats, Floats, Floats]  # weights, means, inverse scales
 Support = tuple[int, int, int]  # low, high, precision
 
 MAX_PRECISION = 32  # what the range coder can take
-
 # 1.5 * 2^52: adding it rounds a double to an integer and leaves that integer in the low bits.
 SHIFTER = float(3 << 51)
 INVERSE_LN2 = float.fromhex("0x1.71547652b82fep+0")
@@ -65,17 +64,11 @@ def precision(bits: int) -> int:
 
 @njit(cache=True)
 def exp(x: float) -> float:
-    r"""The exponential function, with the same bits on every machine.
+    r"""The exponential function within 2 units in the last place, the same bits on every machine.
 
     :math:`e^x = 2^k e^r` with k the integer nearest to x / ln 2 and so :math:`|r| < 0.35`; the
-    series of :math:`e^r` stops at :math:`r^{13}/13!`, an error of 5e-18. For numba: a loop over
-    it is vectorised.
-
-    Arguments:
-        x: float64, clamped to [-700, 700] so that the result is a normal number.
-
-    Returns:
-        float64, within 2 units in the last place.
+    series of :math:`e^r` stops at :math:`r^{13}/13!`, an error of 5e-18. x is clamped to
+    [-700, 700], so that the result is a normal number. Numba vectorises loops over it.
     """
     x = -700.0 if x < -700.0 else x
     x = 700.0 if x > 700.0 else x

@@ -18,6 +18,7 @@ from imprior.data.files import replace_file
 from imprior.data.images import Image
 from imprior.inference.walk import draw
 from imprior.presets import PRESETS
+from imprior.provenance import versions
 from imprior.report.story import RoundTrip, Story, page
 from imprior.tasks import codecs
 from imprior.tasks.compress import compress, decompress
@@ -62,7 +63,8 @@ def demo(
     photographs = [photograph.path for photograph in bundled("train")]
     held_out = [photograph.path for photograph in bundled("test")][: 2 if quick else None]
     with spent("training"):
-        model = train(PRESETS[preset], photographs, out / "model", seed=seed, progress=note)
+        options = {"seed": seed, "resume": False, "progress": note}
+        model = train(PRESETS[preset], photographs, out / "model", **options)
     with spent("evaluating, codecs included"):
         results = _evaluate(model, held_out, AGAINST)
     with spent("evaluating with the pretrained model"):
@@ -84,7 +86,7 @@ def demo(
         continued=continued,
         trip=trip,
         seconds=spent.seconds,
-        versions=checkpoint.versions(),
+        versions=versions(),
     )
     replace_file(out / "index.html", page(story).html().encode())
     return out / "index.html"

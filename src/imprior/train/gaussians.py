@@ -54,7 +54,11 @@ class Whitening:
 
     def __call__(self, data: Tensor) -> Tensor:
         """Whitens in the dtype of `data`."""
-        return (data - self.mean.to(data.dtype)) @ self.factor.to(data.dtype)
+        mean, factor = self.mean.to(data.dtype), self.factor.to(data.dtype)
+        result = torch.empty_like(data)
+        for place, chunk in zip(result.split(CHUNK), data.split(CHUNK), strict=True):
+            torch.mm(chunk - mean, factor, out=place)
+        return result
 
 
 @dataclass(frozen=True)

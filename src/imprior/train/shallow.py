@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -23,6 +21,7 @@ from imprior.data.datasets import checksum
 from imprior.data.loading import match
 from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
 from imprior.provenance import commit, versions
+from imprior.train.runs import Run
 from imprior.train.samples import Drawing, Samples, Source, draw, whiten
 from imprior.train.stages import Data, Fit, Stage
 
@@ -103,42 +102,6 @@ def fit_first(model: MCGSM, plane: int, samples: Samples) -> None:
         fit.advance()
 
 
-class Run:
-    """A training run's folder: the state it goes on from after an interruption.
-
-    Raises:
-        ValueError: If the folder holds a run with other settings or other images.
-    """
-
-    def __init__(self, folder: Path, fingerprint: str, *, resume: bool) -> None:
-        self.folder = folder
-        self.path = folder / "state.pt"
-        if folder.exists() and not resume:
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        mark = folder / "fingerprint"
-        if mark.exists() and mark.read_text() != fingerprint:
-            raise ValueError(
-                f"{folder} holds an unfinished training with other settings or images: "
-                "delete it, or start afresh without resuming"
-            )
-        mark.write_text(fingerprint)
-
-    def load(self) -> dict[str, Any] | None:
-        """The last state, if there is one."""
-        return torch.load(self.path, weights_only=True) if self.path.exists() else None
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Replaces the state, as a whole or not at all."""
-        temporary = self.path.with_suffix(".part")
-        torch.save(state, temporary)
-        os.replace(temporary, self.path)
-
-    def remove(self) -> None:
-        """Removes the folder: the training is complete."""
-        shutil.rmtree(self.folder)
-
-
 def fit_plane(
     model: MCGSM,
     plane: int,
@@ -153,7 +116,9 @@ def fit_plane(
         fit.advance()
         name = f"plane {plane + 1}/{model.channels}, {stage.target}, {stage.method}"
         step = fit.step if not fit.done and fit.stage is stage else stage.steps
-        progress(Progress(name, step, stage.steps, fit.bits))
+        # A density on [0, 1] in the units of integers, so that the stages can be compared.
+        offset = (model.bits or 0) if stage.target == "density" else 0
+        progress(Progress(name, step, stage.steps, fit.bits + offset))
         if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
             save()
             saved = time.monotonic()

@@ -143,7 +143,7 @@ class Fit:
         self.optimizer.step(lambda: -self.mixture.value_and_gradient(x, y))
 
     def state(self) -> dict[str, Any]:
-        """All that is needed to go on: numbers, dictionaries and *live* tensors, to save at once."""
+        """All that is needed to go on, in *live* tensors: save it before the next `advance`."""
         state = {"stage_number": self.stage_number, "mixture": self.mixture.state_dict()}
         state |= {"bits": self.bits}
         if not self.done:

@@ -106,6 +106,10 @@ def test_a_depth_that_the_pixels_belie_is_not_believed(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(handmade((3, 1), 8, GREY, b"\0\x00\x07\xff", lie))
     image = read(tmp_path / "x.png")
     assert (image.bits, image.pixels.tolist()) == (8, [[[0, 7, 255]]])
+    lie = chunk(b"sBIT", bytes([3]))
+    (tmp_path / "x.png").write_bytes(handmade((4, 1), 4, GREY, b"\0\x01\x2f", lie))
+    image = read(tmp_path / "x.png")
+    assert (image.bits, image.pixels.tolist()) == (4, [[[0, 1, 2, 15]]])
 
 
 def test_every_chunk_is_checked(tmp_path: Path) -> None:

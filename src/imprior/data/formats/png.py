@@ -55,8 +55,10 @@ def decode(path: Path) -> Raster:
     if "acTL" in chunks and int.from_bytes(chunks["acTL"][:4]) > 1:
         raise ImageError("is an animation; save the frame you want as a picture of its own")
     samples = imagecodecs.png_decode(pixels).reshape(height, width, -1)
-    depths = {depth} if colour != _PALETTE else {8}
-    samples, bits = _significant(samples, set(chunks.get("sBIT", depths)))
+    claims = {depth if colour != _PALETTE else 8}
+    if len(noted := set(chunks.get("sBIT", b""))) == 1:
+        claims |= noted
+    samples, bits = _significant(samples, claims)
     metadata = _metadata(chunks)
     raster = Raster(samples, bits, alpha=samples.shape[2] in (2, 4), metadata=metadata)
     return exif.upright(raster, exif.orientation(metadata.exif))
@@ -136,16 +138,14 @@ def _metadata(chunks: Mapping[str, bytes]) -> Metadata:
     return Metadata(icc, resolution, record)
 
 
-def _significant(samples: Samples, depths: set[int]) -> tuple[Samples, int]:
-    """Undoes `_repeated_bits` where the file names one depth and nothing is lost by it."""
+def _significant(samples: Samples, claims: set[int]) -> tuple[Samples, int]:
+    """Undoes `_repeated_bits` for the smallest claimed depth by which nothing is lost."""
     depth = 8 * samples.itemsize
-    bits = depths.pop() if len(depths) == 1 else depth
-    if not 1 <= bits < depth:
-        return samples, depth
-    values = samples >> samples.dtype.type(depth - bits)
-    if not np.array_equal(_repeated_bits(bits, depth)[values], samples):
-        return samples, depth
-    return values.astype(smallest_dtype(bits), copy=False), bits
+    for bits in sorted(claims & set(range(1, depth))):
+        values = samples >> samples.dtype.type(depth - bits)
+        if np.array_equal(_repeated_bits(bits, depth)[values], samples):
+            return values.astype(smallest_dtype(bits), copy=False), bits
+    return samples, depth
 
 
 def _repeated_bits(bits: int, depth: int) -> Samples:

@@ -104,8 +104,11 @@ class GMM(LikelihoodModel, Sampler):
                 f"got {tuple(vectors.shape)}"
             )
         rows = max(1, CHUNK_NUMBERS // (self.config.num_components * self.config.dim))
-        chunks = [self.log_joint(chunk).logsumexp(1) for chunk in vectors.split(rows)]
-        return torch.cat(chunks)
+        # One tensor for all results: many small ones would pin the heap between large chunks.
+        result = vectors.new_empty(len(vectors))
+        for place, chunk in zip(result.split(rows), vectors.split(rows), strict=True):
+            place.copy_(self.log_joint(chunk).logsumexp(1))
+        return result
 
     def responsibilities(self, vectors: Tensor) -> Tensor:
         """Posterior probabilities of the components given each vector, (N, D) -> (N, K)."""

@@ -1,0 +1,154 @@
+"""Dead leaves: what an MCGSM gains from a larger causal neighbourhood, and where that ends.
+
+    python -m experiments.dead_leaves
+
+The question is that of Theis & Bethge (2015), Fig. 4: an MCGSM saturates after a few pixels,
+although far ones hold information, on the discs' curvature and on what continues behind them. The
+papers do not say how their images were made, so the shape of the curve compares, its height does
+not. Ours:
+
+- 80 images of 256 x 256, `dead_leaves` with radii of density r^-3 between 2 and 128 pixels and
+  uniform intensities; 60 train (6 of them validate), 20 test; seed 0, one stream for all.
+- Intensities become 8-bit integers g = floor(256 x). Density is that of (g + u) / 256 with u
+  uniform in [0, 1), independent for each pixel: a known pixel is worth at most 8 bits.
+- Figures are mean log2-densities of a pixel given its neighbourhood of n rows of 2 n + 1 pixels
+  above and n pixels to the left, n = 1, 2, 3, 4, 6, 8: 2 n (n + 1) inputs. All test pixels at
+  least 8 from the border count, so that every size is scored on the same pixels.
+- 16 components, 4 scales, 48 features, 300,000 training pixels, 2500 mini-batches of 8192, Adam.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jsonargparse import auto_cli
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments.records import Record, append
+from imprior.data.files import replace_file
+from imprior.data.synthetic import dead_leaves
+from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
+from imprior.report.figures import ACCENT, INK, to_rgb
+from imprior.train.samples import Drawing, Source
+from imprior.train.shallow import Progress, Run, ShallowTraining, fit_model
+from imprior.train.stages import Stage
+
+RESULTS = Path(__file__).parent / "results" / "dead_leaves.json"
+SIDE, R_MIN, R_MAX, BITS = 256, 2.0, 128.0, 8
+NUM_TRAIN, NUM_TEST = 60, 20
+MARGIN = 8
+PROTOCOL = (
+    "docstring of experiments/dead_leaves.py; {inputs} inputs; {pixels:,} training pixels, "
+    "{steps} mini-batches of 8192; seconds of CPU time"
+)
+
+
+def images(seed: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Training and test images, int64 (1, H, W)."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = [
+        (dead_leaves((SIDE, SIDE), generator, R_MIN, R_MAX) * 2**BITS).long()
+        for _ in range(NUM_TRAIN + NUM_TEST)
+    ]
+    return drawn[:NUM_TRAIN], drawn[NUM_TRAIN:]
+
+
+@torch.no_grad()
+def score(model: MCGSM, test: Sequence[Tensor], seed: int) -> float:
+    """Mean log2-density of a pixel given its neighbourhood; larger is better."""
+    generator = torch.Generator().manual_seed(seed)
+    inner = slice(MARGIN, SIDE - MARGIN)
+    means = []
+    for image in test:
+        noisy = (image + torch.rand(image.shape, generator=generator)) / 2**BITS
+        means.append(model.log_density_map(noisy[None])[..., inner, inner].mean())
+    return float(torch.stack(means).mean()) / math.log(2)
+
+
+def trained(size: int, train: Sequence[Tensor], training: ShallowTraining, seed: int) -> MCGSM:
+    """An MCGSM with `size` rows above and `size` columns to each side."""
+
+    def show(progress: Progress) -> None:
+        line = f"  {progress.stage} {progress.step}/{progress.total} {-progress.bits:.4f}"
+        print(line, flush=True)
+
+    torch.manual_seed(seed)
+    model = MCGSM(MCGSMConfig(bits=BITS, rows=size, columns=size))
+    sources = [Source.of(lambda image=image: image) for image in train]
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder), "dead leaves", resume=False)
+        fit_model(model, sources, training, seed, run, show)
+    return model
+
+
+def draw(image: Tensor, inputs: Sequence[int], bits: Sequence[float]) -> bytes:
+    """A PNG: a test image, and bits per pixel against the number of inputs."""
+    figure = Figure(figsize=(9.0, 3.7), dpi=150, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.6))
+    left.imshow(to_rgb(image, BITS), interpolation="nearest")
+    left.set_title(f"a test image, {SIDE} × {SIDE}", fontsize=10)
+    left.set_axis_off()
+    right.plot(inputs, bits, color=ACCENT, linewidth=2, marker="o")
+    for x, y in zip(inputs, bits, strict=True):
+        right.annotate(f"{y:.3f}", (x, y), (0, -15), textcoords="offset points", ha="center")
+    right.set_xscale("log")
+    right.set_xticks(inputs, [str(n) for n in inputs])
+    right.minorticks_off()
+    right.margins(x=0.08, y=0.2)
+    right.set_xlabel("pixels in the causal neighbourhood")
+    right.set_ylabel("log-density, bits per pixel\n(more is better)")
+    right.set_title("MCGSM, 16 components, on dead leaves", fontsize=10)
+    right.grid(color=INK, alpha=0.25, linewidth=0.6)
+    right.spines[["top", "right"]].set_visible(False)
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def main(
+    sizes: tuple[int, ...] = (1, 2, 3, 4, 6, 8),
+    num_pixels: int = 300_000,
+    steps: int = 2500,
+    seed: int = 0,
+    threads: int = 1,
+) -> None:
+    """Trains, scores and records a model of each size, and draws the curve.
+
+    Arguments:
+        sizes: Rows above, and columns to each side, of the neighbourhoods; at most 8.
+        num_pixels: Training pixels.
+        steps: Mini-batches of 8192 pixels.
+        seed: Of images, noise and training.
+        threads: Threads of PyTorch.
+    """
+    if not sizes or min(sizes) < 1 or max(sizes) > MARGIN:
+        raise ValueError(f"sizes are 1 to {MARGIN}, got {sizes}")
+    torch.set_num_threads(threads)
+    train, test = images(seed)
+    drawing = Drawing(num_pixels, noise="all", interior=True)
+    stages = (Stage("adam", "density", steps, check_every=500),)
+    training = ShallowTraining(drawing, stages, validation_pixels=num_pixels // 6)
+    records, inputs = [], [2 * size * (size + 1) for size in sizes]
+    for size, count in zip(sizes, inputs, strict=True):
+        began = time.process_time()
+        model = trained(size, train, training, seed)
+        seconds = time.process_time() - began
+        protocol = PROTOCOL.format(inputs=count, pixels=num_pixels, steps=steps)
+        value = round(score(model, test, seed + 1), 4)
+        name = f"dead-leaves/inf/mcgsm-16-{count}-inputs"
+        records.append(Record(name, value, "bit/px", protocol, round(seconds)))
+        print(records[-1], flush=True)
+    append(RESULTS, records)
+    picture = draw(test[0], inputs, [record.value for record in records])
+    replace_file(RESULTS.with_suffix(".png"), picture)
+
+
+if __name__ == "__main__":
+    auto_cli(main)
