@@ -40,7 +40,7 @@ class Conditional(torch.nn.Module):
             num_inputs, num_components, 4, 0 if first else num_features, means=first
         )
 
-    def whitened(self, d: Tensor) -> Whitened:
+    def whitened(self, d: Tensor) -> Whitened[Tensor]:
         """Patches without DC (n, 63) as this pixel's inputs and outputs."""
         i = self.mixture.num_inputs
         x = self.whitening.inputs(d[:, :i])

@@ -2,15 +2,14 @@
 
     python -m experiments.dead_leaves
 
-The question is that of Theis & Bethge (2015), Fig. 4: an MCGSM saturates after a few pixels,
-although far ones hold information, on the discs' curvature and on what continues behind them. The
-papers do not say how their images were made, so the shape of the curve compares, its height does
-not. Ours:
+The question is that of Theis & Bethge (2015), whose curve saturates: a mixture cannot use what far
+pixels tell of a disc's curvature, or of what goes on behind it. Their images are not at hand, so
+the shape of the curve compares with theirs, its height does not. Ours:
 
-- 80 images of 256 x 256, `dead_leaves` with radii of density r^-3 between 2 and 128 pixels and
+- 80 images of 256 x 256, `DeadLeaves` with radii of density r^-3 between 2 and 128 pixels and
   uniform intensities; 60 train (6 of them validate), 20 test; seed 0, one stream for all.
-- Intensities become 8-bit integers g = floor(256 x). Density is that of (g + u) / 256 with u
-  uniform in [0, 1), independent for each pixel: a known pixel is worth at most 8 bits.
+- Leaves have 8-bit grey values g. Density is that of (g + u) / 256 with u uniform in [0, 1),
+  independent for each pixel: a pixel whose leaf is known is worth at most 8 bits.
 - Figures are mean log2-densities of a pixel given its neighbourhood of n rows of 2 n + 1 pixels
   above and n pixels to the left, n = 1, 2, 3, 4, 6, 8: 2 n (n + 1) inputs. All test pixels at
   least 8 from the border count, so that every size is scored on the same pixels.
@@ -32,12 +31,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments.records import Record, append
+from imprior.data.dead_leaves import DeadLeaves
 from imprior.data.files import replace_file
-from imprior.data.synthetic import dead_leaves
 from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
 from imprior.report.figures import ACCENT, INK, to_rgb
+from imprior.train.runs import Run
 from imprior.train.samples import Drawing, Source
-from imprior.train.shallow import Progress, Run, ShallowTraining, fit_model
+from imprior.train.shallow import Progress, ShallowTraining, fit_model
 from imprior.train.stages import Stage
 
 RESULTS = Path(__file__).parent / "results" / "dead_leaves.json"
@@ -53,10 +53,8 @@ PROTOCOL = (
 def images(seed: int) -> tuple[list[Tensor], list[Tensor]]:
     """Training and test images, int64 (1, H, W)."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = [
-        (dead_leaves((SIDE, SIDE), generator, R_MIN, R_MAX) * 2**BITS).long()
-        for _ in range(NUM_TRAIN + NUM_TEST)
-    ]
+    shape = (NUM_TRAIN + NUM_TEST, SIDE, SIDE)
+    drawn = list(DeadLeaves(R_MIN, R_MAX).sample(shape, generator=generator, bits=BITS))
     return drawn[:NUM_TRAIN], drawn[NUM_TRAIN:]
 
 
@@ -76,12 +74,12 @@ def trained(size: int, train: Sequence[Tensor], training: ShallowTraining, seed:
     """An MCGSM with `size` rows above and `size` columns to each side."""
 
     def show(progress: Progress) -> None:
-        line = f"  {progress.stage} {progress.step}/{progress.total} {-progress.bits:.4f}"
-        print(line, flush=True)
+        bits = BITS - progress.bits  # as a density in [0, 1]
+        print(f"  {progress.stage} {progress.step}/{progress.total} {bits:.4f}", flush=True)
 
     torch.manual_seed(seed)
     model = MCGSM(MCGSMConfig(bits=BITS, rows=size, columns=size))
-    sources = [Source.of(lambda image=image: image) for image in train]
+    sources = [Source.of(image.clone) for image in train]
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), "dead leaves", resume=False)
         fit_model(model, sources, training, seed, run, show)

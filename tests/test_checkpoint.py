@@ -40,7 +40,7 @@ def saved(tmp_path: Path) -> Path:
 def make(seed: int = 0) -> Toy:
     model = Toy(ToyConfig(channels=2, bits=5))
     with torch.no_grad():
-        model.scales *= 1 + torch.rand(2, generator=torch.Generator().manual_seed(seed))
+        model.scales.mul_(1 + torch.rand(2, generator=torch.Generator().manual_seed(seed)))
     return model
 
 

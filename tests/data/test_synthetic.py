@@ -1,24 +1,19 @@
-"""Synthetic images have the statistics, densities and entropies that are claimed of them."""
+"""Synthetic images have the densities, moments and entropies that are claimed of them."""
 
 from __future__ import annotations
 
+import itertools
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import MultivariateNormal
 
-from imprior.data import synthetic
-from imprior.data.synthetic import (
-    CausalField,
-    GaussianField,
-    dead_leaves,
-    leaf_radii,
-    power_law,
-)
+from imprior.data.synthetic import AutoregressiveField, PeriodicField, Toy, all_images, index_of
 
-AR = CausalField(((-1, -1), (-1, 0), (-1, 1), (0, -1)), (-0.2, 0.4, 0.1, 0.5), sigma=0.3)
+PERIODIC = PeriodicField.power_law(3, 4, variance=2.0)
+CAUSAL = AutoregressiveField(across=0.9, down=-0.6, variance=2.5)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -31,157 +26,147 @@ def assert_mean(values: Tensor, expected: float) -> None:
     assert float(values.mean()) == pytest.approx(expected, abs=4 * error)
 
 
-@pytest.mark.parametrize("exponent", [0.0, 1.0, 3.0, 3.5])
-def test_radii_follow_their_law(exponent: float) -> None:
-    r = leaf_radii(20_000, seeded(), 2.0, 50.0, exponent)
-    assert r.min() >= 2 and r.max() <= 50
-    grid = torch.linspace(math.log(2), math.log(50), 20_001, dtype=torch.float64).exp()
-    density = grid**-exponent
-    mass = torch.cumulative_trapezoid(density, grid)
-    expected = np.interp(r.sort().values.numpy(), grid[1:].numpy(), (mass / mass[-1]).numpy())
-    empirical = (np.arange(len(r)) + 0.5) / len(r)
-    assert np.abs(expected - empirical).max() < 1.7 / math.sqrt(len(r))  # Kolmogorov, p = 0.006
+def shifts(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Rows and columns between any two pixels of an image."""
+    place = torch.arange(height * width)
+    return (place // width)[:, None] - place // width, (place % width)[:, None] - place % width
 
 
-def test_all_radii_may_be_equal() -> None:
-    assert torch.equal(leaf_radii(5, seeded(), 3.0, 3.0), torch.full((5,), 3.0).double())
+def normal_of(covariance: Tensor) -> MultivariateNormal:
+    return MultivariateNormal(torch.zeros(len(covariance)).double(), covariance)
 
 
-@pytest.mark.parametrize("limits", [(0.0, 1.0), (2.0, 1.0), (-1.0, 1.0), (1.0, math.inf)])
-def test_radii_that_make_no_law_are_refused(limits: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="0 < r_min <= r_max"):
-        leaf_radii(1, seeded(), *limits)
-
-
-def test_leaves_are_painted_front_to_back() -> None:
-    """Against the definition, one pixel at a time: the first leaf that covers it shows."""
-    height, width, count = 7, 9, 40
-    u = torch.rand(3, count, generator=seeded(), dtype=torch.float64)
-    y, x, r = (12 * u[0] - 2).numpy(), (14 * u[1] - 2).numpy(), (0.3 + 3 * u[2]).numpy()
-    front = np.full((height, width), -1, dtype=np.int64)
-    missing = synthetic._paint(front, y, x, r, 100, front.size)
-    for row in range(height):
-        for column in range(width):
-            covers = np.flatnonzero((row - y) ** 2 + (column - x) ** 2 <= r**2)
-            assert front[row, column] == (100 + covers[0] if len(covers) else -1)
-    assert missing == (front < 0).sum()
-
-
-def test_every_pixel_is_covered_by_as_many_leaves_as_it_takes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(synthetic, "LEAVES_AT_ONCE", 3)
-    x = dead_leaves((20, 13), seeded(), 1.5, 4.0)
-    assert x.shape == (1, 20, 13) and x.dtype == torch.float64
-    assert x.min() >= 0 and x.max() < 1
-    assert 10 < x.unique().numel() < 200
-
-
-def test_leaves_depend_on_the_generator_alone() -> None:
-    first, again, other = (dead_leaves((16, 16), seeded(s), 1.0, 8.0) for s in (1, 1, 2))
-    assert torch.equal(first, again) and not torch.equal(first, other)
-
-
-def test_an_image_has_a_pixel() -> None:
-    assert dead_leaves((1, 1), seeded(), 1.0, 2.0).shape == (1, 1, 1)
-    with pytest.raises(ValueError, match="at least 1 x 1 pixels, got 0 x 4"):
-        dead_leaves((0, 4), seeded(), 1.0, 2.0)
-
-
-def test_two_pixels_show_the_same_leaf_as_often_as_geometry_says() -> None:
-    r_min, r_max = 1.5, 6.0
-    r = np.linspace(r_min, r_max, 4001)
-    weight = r**-3.0 / np.trapezoid(r**-3.0, r)
-
-    def common_area(distance: float) -> float:
-        """Mean area that a disc shares with itself moved by `distance`."""
-        cosine = np.minimum(1.0, distance / (2 * r))
-        lens = 2 * r**2 * (np.arccos(cosine) - cosine * np.sqrt(1 - cosine**2))
-        return float(np.trapezoid(weight * lens, r))
-
-    generator = seeded()
-    x = torch.cat([dead_leaves((16, 16), generator, r_min, r_max) for _ in range(300)])
-    for distance in (1, 3, 8):
-        expected = common_area(distance) / (2 * common_area(0) - common_area(distance))
-        for moved in (x.roll(-distance, 1)[:, :-distance], x.roll(-distance, 2)[..., :-distance]):
-            same = moved == x[:, : moved.shape[1], : moved.shape[2]]
-            assert_mean(same.double().mean((1, 2)), expected)
-    assert_mean(x[:, 0, 0], 1 / 2)
-    assert_mean((x[:, 15, 15] - 1 / 2).square(), 1 / 12)
-
-
-def test_power_law_has_unit_variance_and_the_slope_of_photographs() -> None:
-    power = power_law(64, 64, exponent=2.0, corner=0.001)
-    assert float(power.mean()) == pytest.approx(1.0)
-    assert float(power[0, 4] / power[0, 8]) == pytest.approx(4.0, rel=1e-2)
-    torch.testing.assert_close(power, power.T)
-
-
-def test_gaussian_field_is_the_gaussian_of_its_covariance() -> None:
-    field = GaussianField(power_law(3, 4))
-    rows, columns = (i.flatten() for i in torch.meshgrid(*map(torch.arange, (3, 4)), indexing="ij"))
-    down, across = rows[:, None] - rows, columns[:, None] - columns
-    matrix = field.covariance[down % 3, across % 4]
-    normal = torch.distributions.MultivariateNormal(torch.zeros(12).double(), matrix)
-    x = field.sample(50, seeded())
-    assert x.shape == (50, 1, 3, 4) and x.dtype == torch.float64
-    torch.testing.assert_close(field.log_prob(x), normal.log_prob(x.flatten(1)), rtol=0, atol=1e-9)
-    assert field.entropy == pytest.approx(float(normal.entropy()) / 12, abs=1e-12)
-
-
-def test_samples_of_a_gaussian_field_have_its_spectrum_and_entropy() -> None:
-    field = GaussianField(power_law(4, 6))
-    x = field.sample(4000, seeded())
-    energy = torch.fft.fft2(x, norm="ortho").abs().square()[:, 0]
-    for k in ((0, 0), (0, 3), (1, 2), (2, 5)):
-        assert_mean(energy[:, *k], float(field.power[k]))
-    assert_mean(-field.log_prob(x) / 24, field.entropy)
-
-
-def test_gaussian_field_refuses_what_is_no_spectrum() -> None:
-    for power in (torch.zeros(2, 2), torch.rand(5, 5, generator=seeded()) + 0.1):
-        with pytest.raises(ValueError, match="positive and P"):
-            GaussianField(power.double())
-
-
-def test_causal_field_is_a_triangular_map_of_noise() -> None:
-    """Solving the equations of all pixels at once gives the same density."""
-    height, width = 3, 4
-    matrix = torch.eye(height * width, dtype=torch.float64)
-    for row in range(height):
-        for column in range(width):
-            for (dy, dx), weight in zip(AR.offsets, AR.weights, strict=True):
-                if row + dy >= 0 and 0 <= column + dx < width:
-                    matrix[row * width + column, (row + dy) * width + column + dx] = -weight
-    normal = torch.distributions.MultivariateNormal(
-        torch.zeros(12).double(), precision_matrix=matrix.T @ matrix / AR.sigma**2
+def test_a_periodic_field_is_the_gaussian_of_its_covariance() -> None:
+    covariance = torch.fft.ifft2(PERIODIC.spectrum).real  # Wiener & Khinchin
+    down, across = shifts(3, 4)
+    normal = normal_of(covariance[down % 3, across % 4])
+    x = PERIODIC.sample(20, generator=seeded())
+    assert x.shape == (20, 1, 3, 4) and x.dtype == torch.float64
+    torch.testing.assert_close(
+        PERIODIC.log_prob(x), normal.log_prob(x.flatten(1)), atol=1e-9, rtol=0
     )
-    x = AR.sample((20, height, width), seeded())
-    noise = torch.randn((20, height, width), generator=seeded(), dtype=torch.float64) * AR.sigma
-    torch.testing.assert_close(x.flatten(1) @ matrix.T, noise.flatten(1), rtol=0, atol=1e-12)
-    ours = AR.log_prob_map(x).flatten(1).sum(1)
-    torch.testing.assert_close(ours, normal.log_prob(x.flatten(1)), rtol=0, atol=1e-10)
-    assert AR.entropy == pytest.approx(float(normal.entropy()) / 12, abs=1e-12)
+    assert PERIODIC.entropy == pytest.approx(float(normal.entropy()) / 12, abs=1e-12)
 
 
-def test_every_pixel_of_a_causal_field_has_its_entropy() -> None:
-    surprise = -AR.log_prob_map(AR.sample((4000, 3, 3), seeded())).view(4000, 9)
-    for pixel in range(9):
-        assert_mean(surprise[:, pixel], AR.entropy)
+def test_samples_of_a_periodic_field_have_its_spectrum_variance_and_entropy() -> None:
+    x = PERIODIC.sample(4000, generator=seeded())
+    power = torch.fft.fft2(x[:, 0], norm="ortho").abs() ** 2
+    for row, column in itertools.product(range(3), range(4)):
+        assert_mean(power[:, row, column], float(PERIODIC.spectrum[row, column]))
+        assert_mean(x[:, 0, row, column] ** 2, 2.0)
+    assert_mean(-PERIODIC.log_prob(x) / 12, PERIODIC.entropy)
 
 
-def test_causal_field_without_neighbours_is_noise() -> None:
-    white = CausalField((), (), sigma=2.0)
-    x = white.sample((1, 2, 3), seeded())
-    expected = torch.distributions.Normal(torch.zeros(1).double(), 2.0).log_prob(x)
-    torch.testing.assert_close(white.log_prob_map(x), expected, rtol=0, atol=1e-12)
+def test_white_noise_has_the_entropy_of_a_normal() -> None:
+    white = PeriodicField.power_law(5, 6, exponent=0.0, variance=4.0)
+    assert white.entropy == pytest.approx(0.5 * math.log(2 * math.pi * math.e * 4))
 
 
-def test_causal_field_must_be_causal() -> None:
-    for offset in ((0, 0), (0, 1), (1, -1)):
-        with pytest.raises(ValueError, match="before"):
-            CausalField((offset,), (0.5,), sigma=1.0)
-    with pytest.raises(ValueError, match="one weight an offset and positive noise"):
-        CausalField(((0, -1),), (), sigma=1.0)
-    with pytest.raises(ValueError, match="one weight an offset and positive noise"):
-        CausalField((), (), sigma=0.0)
+@pytest.mark.parametrize("size", [(32, 64), (33, 31)])
+def test_power_falls_as_asked(size: tuple[int, int]) -> None:
+    spectrum = PeriodicField.power_law(*size, exponent=1.5, variance=3.0).spectrum
+    assert float(spectrum.mean()) == pytest.approx(3.0)
+    assert float(spectrum[0, 4] / spectrum[0, 8]) == pytest.approx(2**1.5)
+    assert float(spectrum[0, 0]) == float(spectrum.max())
+
+
+def test_what_is_no_spectrum_is_refused() -> None:
+    for spectrum in (torch.zeros(2, 2).double(), torch.ones(2, 2), torch.ones(3).double()):
+        with pytest.raises(ValueError, match="and is positive, got"):
+            PeriodicField(spectrum)
+    with pytest.raises(ValueError, match="same at k and -k"):
+        PeriodicField(torch.rand(5, 5, dtype=torch.float64) + 0.1)
+
+
+def test_an_autoregressive_field_is_the_gaussian_of_its_covariance() -> None:
+    down, across = shifts(3, 4)
+    normal = normal_of(2.5 * 0.9 ** across.abs().double() * (-0.6) ** down.abs().double())
+    x = CAUSAL.sample((20, 3, 4), generator=seeded())
+    assert x.shape == (20, 1, 3, 4) and x.dtype == torch.float64
+    torch.testing.assert_close(CAUSAL.log_prob(x), normal.log_prob(x.flatten(1)), atol=1e-9, rtol=0)
+    assert CAUSAL.entropy(3, 4) == pytest.approx(float(normal.entropy()) / 12, abs=1e-12)
+    # The Cholesky factor of a covariance has the conditional deviations on its diagonal.
+    expected = CAUSAL.conditional_variance(3, 4).flatten()
+    torch.testing.assert_close(normal.scale_tril.diagonal() ** 2, expected)
+
+
+def test_samples_of_an_autoregressive_field_have_its_moments_and_entropy() -> None:
+    x = CAUSAL.sample((4000, 3, 4), generator=seeded())
+    for row, column in itertools.product(range(3), range(4)):
+        assert_mean(x[:, 0, 0, 0] * x[:, 0, row, column], 2.5 * 0.9**column * (-0.6) ** row)
+        assert_mean(x[:, 0, row, column] ** 2, 2.5)
+    assert_mean(-CAUSAL.log_prob(x) / 12, CAUSAL.entropy(3, 4))
+
+
+def test_an_autoregressive_field_needs_correlations_and_a_variance() -> None:
+    for values in ((1.0, 0.0, 1.0), (0.0, -1.0, 1.0), (0.0, 0.0, 0.0), (math.nan, 0.0, 1.0)):
+        with pytest.raises(ValueError, match="correlations lie between -1 and 1"):
+            AutoregressiveField(*values)
+
+
+@pytest.mark.parametrize("size", [(1, 1, 1, 1), (2, 1, 2, 3), (1, 2, 2, 2), (3, 3, 1, 1)])
+def test_every_image_is_there_once_and_knows_its_place(size: tuple[int, int, int, int]) -> None:
+    bits, *shape = size
+    x = all_images(*size)
+    assert x.dtype == torch.int64 and list(x.shape[1:]) == shape
+    expected = itertools.product(range(2**bits), repeat=math.prod(shape))
+    assert [tuple(values) for values in x.flatten(1).tolist()] == list(expected)
+    assert torch.equal(index_of(x, bits), torch.arange(len(x)))
+
+
+@pytest.mark.parametrize("size", [(8, 3, 2, 2), (1, 1, 100, 100), (1, 1, 0, 2), (0, 1, 1, 1)])
+def test_sets_that_are_too_large_or_empty_are_refused(size: tuple[int, int, int, int]) -> None:
+    with pytest.raises(ValueError, match="none or too many to count"):
+        all_images(*size)
+
+
+def test_neighbours_of_a_markov_toy_are_all_that_matters() -> None:
+    """Given the rest of a 1-bit 1x2x3 image, a corner depends on its two neighbours alone."""
+    toy = Toy.markov(1, 1, 2, 3, generator=seeded())
+    pmf = toy.log_probs.exp().view((2,) * 6)  # subpixels 0 1 2 / 3 4 5
+    given = pmf / pmf.sum(0)
+    for values in itertools.product(range(2), repeat=2):
+        same = given[:, values[0], :, values[1]].flatten(1)  # given 1 and 3
+        torch.testing.assert_close(same, same[:, :1].expand_as(same), rtol=0, atol=1e-12)
+    assert not torch.allclose(given[:, 0, 0, 0], given[:, 1, 0, 0])
+    assert not torch.allclose(given[:, 0, 0, 0], given[:, 0, 0, 1])
+
+
+def test_channels_of_a_markov_toy_depend_on_each_other() -> None:
+    toy = Toy.markov(1, 2, 1, 1, generator=seeded())
+    pmf = toy.log_probs.exp().view(2, 2)
+    assert not torch.allclose(pmf, pmf.sum(1, keepdim=True) * pmf.sum(0))
+
+
+def test_without_coupling_the_subpixels_of_a_toy_are_independent() -> None:
+    toy = Toy.markov(2, 1, 2, 2, coupling=0.0, generator=seeded())
+    pmf = toy.log_probs.exp().view((4,) * 4)
+    one = pmf.sum((1, 2, 3))
+    torch.testing.assert_close(pmf, torch.einsum("a,b,c,d->abcd", one, one, one, one))
+    assert toy.entropy == pytest.approx(-4 * float((one * one.log()).sum()))
+
+
+def test_a_toy_sums_to_one_and_is_drawn_as_often_as_it_says() -> None:
+    toy = Toy.markov(1, 2, 1, 3, generator=seeded())
+    assert float(toy.log_prob(toy.images).exp().sum()) == pytest.approx(1, abs=1e-12)
+    x = toy.sample(20_000, generator=seeded(1))
+    assert x.shape == (20_000, 2, 1, 3) and x.dtype == torch.int64
+    assert_mean(-toy.log_prob(x), toy.entropy)
+    counts = index_of(x, 1).bincount(minlength=64)
+    expected = 20_000 * toy.log_probs.exp()
+    chi_square = float(((counts - expected) ** 2 / expected).sum())
+    assert chi_square < 63 + 4 * math.sqrt(2 * 63)
+
+
+def test_a_seed_says_all() -> None:
+    def draws(seed: int) -> list[Tensor]:
+        toy = Toy.markov(1, 1, 2, 2, generator=seeded(seed))
+        return [
+            toy.log_probs,
+            toy.sample(50, generator=seeded(seed)),
+            PERIODIC.sample(1, generator=seeded(seed)),
+            CAUSAL.sample((1, 2, 2), generator=seeded(seed)),
+        ]
+
+    for first, again, other in zip(draws(1), draws(1), draws(2), strict=True):
+        assert torch.equal(first, again) and not torch.equal(first, other)

@@ -93,6 +93,7 @@ def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = model.log_density(x)
     monkeypatch.setattr("imprior.models.baselines.gmm.CHUNK_NUMBERS", 1)
     torch.testing.assert_close(model.log_density(x), whole, rtol=1e-14, atol=1e-14)
+    assert model.log_density(x[:0]).shape == (0,) and model.log_joint(x[:0]).shape == (0, 3)
 
 
 def test_patches_are_vectors_in_row_major_order() -> None:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from imprior.report.page import Fact, Facts, Gallery, Page, Picture, Section
+from imprior.report.page import Block, Fact, Facts, Gallery, Page, Picture, Section
 from imprior.report.tables import Table
 
 VOID = {"meta", "img"}
@@ -41,7 +41,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture
 def reader() -> Reader:
-    blocks = [
+    blocks: list[Block] = [
         "A <b>paragraph</b> & more.",
         Table(["image", "a", "b"], [["<x>.png", "1.0", "2.0"], ["total", "3", "4"]], [1, 2], "T"),
         Picture(b"<svg/>", 'the "alt"', "svg+xml", caption="below"),

@@ -15,6 +15,7 @@ from imprior.report.tables import description
 from imprior.tasks.compress import compress
 from imprior.tasks.files import Failure
 from imprior.tasks.info import describe
+from tests.data.pictures import SRGB
 from tests.toys import Toy, ToyConfig
 
 
@@ -26,14 +27,14 @@ def model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_image(tmp_path: Path) -> None:
-    pixels = torch.tensor([[[0, 900]], [[4, 5]]])
-    metadata = Metadata(icc=bytes(300), resolution=(300.0, 150.0))
+    pixels = torch.tensor([0, 900, 4, 5, 6, 7, 8, 9]).view(4, 1, 2)
+    metadata = Metadata(icc=SRGB, resolution=(300.0, 150.0))
     write(tmp_path / "a.tiff", Image(pixels, 10, metadata, alpha=True))
     (record,) = describe([str(tmp_path / "a.tiff")])
     assert isinstance(record, dict)
-    assert record["kind"] == "image" and record["shape"] == [2, 1, 2] and record["bits"] == 10
+    assert record["kind"] == "image" and record["shape"] == [4, 1, 2] and record["bits"] == 10
     assert record["alpha"] and (record["lowest"], record["highest"]) == (0, 900)
-    assert record["resolution"] == [300.0, 150.0] and record["icc_bytes"] == 300
+    assert record["resolution"] == [300.0, 150.0] and record["icc_bytes"] == len(SRGB)
     text = description(record)
     assert "10 bits" in text and "300 x 150 pixels per inch" in text and "\n" not in text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from imprior.models.ride.kernels import FAR, Bins
 from imprior.models.ride.mcgsm import MCGSM
-from imprior.train.samples import Drawing, Samples, Whitened, draw, positions, whiten
+from imprior.train.samples import Drawing, Samples, Source, Whitened, draw, positions, whiten
 from imprior.transforms import causal
 from tests.models.mcgsms import noise, toy
 
@@ -23,8 +22,8 @@ def numbered(start: int = 0) -> Tensor:
     return start + torch.arange(HEIGHT * WIDTH).view(1, HEIGHT, WIDTH)
 
 
-def readers(*images: Tensor) -> list[Callable[[], Tensor]]:
-    return [lambda image=image: image for image in images]  # type: ignore[misc]
+def sources(*images: Tensor) -> list[Source]:
+    return [Source.of(image.clone) for image in images]
 
 
 def levels(model: MCGSM, values: Tensor) -> Tensor:
@@ -37,7 +36,7 @@ def drawn(
 ) -> tuple[MCGSM, Samples]:
     model = toy(bits=16, rows=2, columns=2)
     drawing = Drawing(pixels, noise, interior)
-    return model, draw(model, 0, readers(numbered()), drawing, seed=1)
+    return model, draw(model, 0, sources(numbered()), drawing, seed=1)
 
 
 def true_contexts(model: MCGSM, target: Tensor) -> Tensor:
@@ -85,7 +84,7 @@ def test_noise_is_uniform_over_one_grey_level() -> None:
 
 def test_noise_on_all_values_is_the_same_wherever_a_value_is_seen() -> None:
     model, samples = drawn(noise="all", interior=True)
-    noisy = {}
+    noisy: dict[int, float] = {}
     for target, output in zip(samples.target.tolist(), samples.outputs.tolist(), strict=True):
         assert noisy.setdefault(target, output) == output
     contexts = true_contexts(model, samples.target.long())
@@ -109,7 +108,7 @@ def test_interior_pixels_have_whole_neighbourhoods() -> None:
 
 def test_bounds_are_those_of_the_colour_planes() -> None:
     model = toy(channels=3, colour="ycocg")
-    images = readers(*noise(model, 3, HEIGHT, WIDTH))
+    images = sources(*noise(model, 3, HEIGHT, WIDTH))
     for plane in range(3):
         samples = draw(model, plane, images, Drawing(500), seed=0)
         assert bool((samples.low <= samples.target).all() & (samples.target <= samples.high).all())
@@ -120,19 +119,22 @@ def test_bounds_are_those_of_the_colour_planes() -> None:
 # -- from which images
 
 
-def test_images_share_the_pixels_evenly() -> None:
+def test_images_give_as_many_pixels_as_their_areas_are_worth() -> None:
     model = toy(bits=16)
-    images = readers(*(numbered(1000 * i) for i in range(3)))
+    images = sources(numbered(), numbered(1000)[:, :, 5:], numbered(2000)[:, 3:])
     samples = draw(model, 0, images, Drawing(1000, interior=True), seed=0)
-    assert (samples.target // 1000).bincount().tolist() == [333, 333, 334]
+    area = 99 + 54 + 66
+    counts = (samples.target // 1000).bincount().tolist()
+    assert sum(counts) == 1000
+    assert counts == pytest.approx([99e3 / area, 54e3 / area, 66e3 / area], abs=1)
     assert (samples.target[:50] // 1000).unique().tolist() == [0, 1, 2]  # in random order
 
 
 def test_pixels_of_an_image_do_not_depend_on_the_others() -> None:
     model = toy(bits=16)
     parts = []
-    for other in (numbered(20_000), numbered(30_000).flip(1), numbered(40_000)[:, :4]):
-        images = readers(other, numbered())
+    for other in (numbered(20_000), numbered(30_000).flip(1), numbered(40_000).mT):
+        images = sources(other, numbered())
         samples = draw(model, 0, images, Drawing(500, noise="all", interior=True), seed=7)
         mine = samples.target < 1000
         # their order is random, so they are compared sorted
@@ -143,7 +145,7 @@ def test_pixels_of_an_image_do_not_depend_on_the_others() -> None:
 def test_seed_decides_the_draw() -> None:
     model = toy(bits=16)
     first, again, other = (
-        draw(model, 0, readers(numbered()), Drawing(100), seed) for seed in (3, 3, 4)
+        draw(model, 0, sources(numbered()), Drawing(100), seed) for seed in (3, 3, 4)
     )
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first.outputs, other.outputs)
@@ -151,11 +153,11 @@ def test_seed_decides_the_draw() -> None:
 
 def test_images_that_are_too_small_are_refused() -> None:
     model = toy(rows=4, columns=4)
-    images = readers(torch.zeros(1, 4, 9).long(), torch.zeros(1, 9, 8).long())
-    with pytest.raises(ValueError, match="no pixel of the 2 images .* too small"):
+    images = sources(torch.zeros(1, 4, 9).long(), torch.zeros(1, 9, 8).long())
+    with pytest.raises(ValueError, match=r"no pixel of the 2 images .* too small"):
         draw(model, 0, images, Drawing(100, interior=True), seed=0)
     with pytest.raises(ValueError, match="too small"):
-        draw(model, 0, readers(torch.zeros(1, 1, 1).long()), Drawing(100), seed=0)
+        draw(model, 0, sources(torch.zeros(1, 1, 1).long()), Drawing(100), seed=0)
 
 
 # -- for the mixture
@@ -163,7 +165,7 @@ def test_images_that_are_too_small_are_refused() -> None:
 
 def test_points_lie_in_their_bins() -> None:
     model = toy(bits=4)
-    samples = draw(model, 0, readers(noise(model, 1, 30, 30)[0]), Drawing(2000), seed=0)
+    samples = draw(model, 0, sources(noise(model, 1, 30, 30)[0]), Drawing(2000), seed=0)
     points, bins = whiten(model, model.whitening[0], samples)
     assert isinstance(points.y, Tensor) and isinstance(bins.y, Bins)
     assert torch.equal(points.x, bins.x)

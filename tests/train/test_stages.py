@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from imprior.models.ride.kernels import Bins
 from imprior.models.ride.mixture import FactorizedMCGSM
 from imprior.train.samples import Whitened
 from imprior.train.stages import Data, Fit, Stage
@@ -33,7 +35,7 @@ def dataset(training: int = 300, validation: int = 200) -> Data:
     z = spread[:, None] * torch.randn(len(spread), 6)
     x, y = z[:, 1:], z[:, 0] + 0.5 * z[:, 1]
 
-    def part(rows: slice) -> tuple[Whitened, Whitened]:
+    def part(rows: slice) -> tuple[Whitened[Tensor], Whitened[Bins]]:
         return Whitened(x[rows], y[rows]), Whitened(x[rows], bins(y[rows]))
 
     return Data(*part(slice(training)), *part(slice(training, None)), log_jacobian=0.7)
@@ -100,8 +102,8 @@ def test_fit_improves(stage: Stage) -> None:
     data = dataset()
     mixture = start()
     before = data.loss(mixture, stage)
-    fit = finish(Fit(mixture, data, (stage,)))
-    assert data.loss(mixture, stage) == fit.bits < before - 0.05
+    fit = finish(Fit(mixture, data, (replace(stage, steps=150, check_every=50),)))
+    assert data.loss(mixture, stage) == fit.bits < before - 0.3
 
 
 @pytest.mark.parametrize("method", ["adam", "lbfgs"])
@@ -146,26 +148,35 @@ def test_stage_ends_after_its_steps() -> None:
         assert steps == [2, 4, 6, 8, 0]  # the ninth step ends it
 
 
-def test_stage_ends_when_patience_does() -> None:
-    data = dataset()
-    stage = Stage("adam", "density", steps=1000, learning_rate=0.0, check_every=2, patience=3)
-    fit = Fit(start(), data, (stage, ADAM))
-    for _ in range(2):
+def test_lbfgs_ends_when_patience_does() -> None:
+    stage = Stage("lbfgs", "density", steps=1000, check_every=2, patience=3)
+    fit = Fit(start(), dataset(training=12), (stage, ADAM))
+    bits = [fit.bits]
+    while fit.stage is stage:
         fit.advance()
-        assert fit.stage is stage
+        bits.append(fit.bits)
+    assert len(bits) - 1 == bits.index(min(bits)) + 3 < 100
+
+
+def test_adam_ends_with_its_schedule_alone() -> None:
+    stage = Stage("adam", "density", steps=12, learning_rate=0.0, check_every=2, patience=1)
+    fit = Fit(start(), dataset(), (stage,))
+    for _ in range(5):
+        fit.advance()
+        assert not fit.done
     fit.advance()
-    assert fit.stage is ADAM
+    assert fit.done
 
 
 def test_learning_rate_rises_stays_and_falls() -> None:
     stage = Stage("adam", "density", steps=1000, learning_rate=0.5, check_every=1, patience=9999)
     fit = Fit(start(), dataset(20, 20), (stage,))
     rates = []
-    for step in (0, 49, 99, 299, 650, 999):
+    for step in (0, 49, 99, 299, 650, 998):
         fit.step = step
-        fit._adam_step()
+        fit.advance()
         rates.append(fit.optimizer.param_groups[0]["lr"])
-    assert rates == pytest.approx([0.005, 0.25, 0.5, 0.5, 0.25, 0.0], abs=1e-5)
+    assert rates == pytest.approx([0.005, 0.25, 0.5, 0.5, 0.25, 0.0], abs=1e-4)
 
 
 def test_loss_is_bits_per_value() -> None:

@@ -1,9 +1,14 @@
-"""From an image to what a model takes."""
+"""From an image to what a model takes: channels, bits, crops, symmetries.
+
+Batches of them are made in `imprior.data.batches`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from imprior.data.images import Image
@@ -54,3 +59,54 @@ def match(
             f"{image.path or 'the image'} has {image.bits} bits, the model takes {bits}{hint}"
         )
     return image
+
+
+def random_crop(x: Tensor, size: int, *, generator: torch.Generator) -> Tensor:
+    """A square of `size` pixels a side, anywhere in the image with the same probability.
+
+    Arguments:
+        x: (..., H, W).
+
+    Returns:
+        A view, (..., size, size).
+
+    Raises:
+        ValueError: If the image is smaller.
+    """
+    height, width = x.shape[-2:]
+    if not 1 <= size <= min(height, width):
+        raise ValueError(f"an image of {height} x {width} pixels has no crop of {size} x {size}")
+    top = int(torch.randint(height - size + 1, (), generator=generator))
+    left = int(torch.randint(width - size + 1, (), generator=generator))
+    return x[..., top : top + size, left : left + size]
+
+
+def symmetry(x: Tensor, number: int) -> Tensor:
+    """One of the 8 symmetries of the square: bit 0 mirrors, bit 1 turns over, bit 2 transposes.
+
+    Arguments:
+        x: (..., H, W).
+        number: 0 (nothing) to 7.
+
+    Returns:
+        A view, (..., H, W), or (..., W, H) from 4 on.
+
+    Example:
+        >>> [symmetry(torch.tensor([[0, 1], [2, 3]]), n).flatten().tolist() for n in (1, 2, 4)]
+        [[1, 0, 3, 2], [2, 3, 0, 1], [0, 2, 1, 3]]
+    """
+    if not 0 <= number < 8:
+        raise ValueError(f"the symmetries of the square are 0 to 7, got {number}")
+    turned = x.flip([axis for bit, axis in ((1, -1), (2, -2)) if number & bit])
+    return turned.mT if number & 4 else turned
+
+
+def random_symmetry(x: Tensor, *, generator: torch.Generator) -> Tensor:
+    """One of the 8 symmetries, each with the same probability."""
+    return symmetry(x, int(torch.randint(8, (), generator=generator)))
+
+
+def stream_of(*key: int) -> torch.Generator:
+    """The random stream that belongs to a key, such as a seed and the number of a draw."""
+    state = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))

@@ -63,8 +63,8 @@ def demo(
     photographs = [photograph.path for photograph in bundled("train")]
     held_out = [photograph.path for photograph in bundled("test")][: 2 if quick else None]
     with spent("training"):
-        options = {"seed": seed, "resume": False, "progress": note}
-        model = train(PRESETS[preset], photographs, out / "model", **options)
+        chosen, folder = PRESETS[preset], out / "model"
+        model = train(chosen, photographs, folder, seed=seed, resume=False, progress=note)
     with spent("evaluating, codecs included"):
         results = _evaluate(model, held_out, AGAINST)
     with spent("evaluating with the pretrained model"):

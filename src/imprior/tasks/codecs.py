@@ -42,7 +42,7 @@ def _png(pixels: Pixels) -> bytes:
     # Pillow's filter heuristic is the better one, but it has no 16-bit colour.
     if pixels.dtype == np.uint16:
         strategy = imagecodecs.PNG.STRATEGY.FILTERED
-        return bytes(imagecodecs.png_encode(pixels, level=9, strategy=strategy))
+        return bytes(imagecodecs.png_encode(pixels, level=9, strategy=strategy, out=_room(pixels)))
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -57,8 +57,12 @@ def _webp(pixels: Pixels) -> bytes:
 
 
 def _jpegls(pixels: Pixels) -> bytes:
-    # The library's own guess of the output size is too small for noise in extreme shapes.
-    return bytes(imagecodecs.jpegls_encode(pixels, out=2 * pixels.nbytes + 4096))
+    return bytes(imagecodecs.jpegls_encode(pixels, out=_room(pixels)))
+
+
+def _room(pixels: Pixels) -> int:
+    """Bytes for the output: the libraries' own guesses are too small for noise in thin shapes."""
+    return 2 * pixels.nbytes + 4096
 
 
 def _jpeg2000(pixels: Pixels) -> bytes:

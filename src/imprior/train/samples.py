@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from imprior.models.ride.mcgsm import MCGSM
 from imprior.transforms import causal
 
 Noise = Literal["all", "target"]
+Target = TypeVar("Target", bound=Tensor | Bins)
 
 
 @dataclass(frozen=True)
@@ -132,24 +133,24 @@ def _draw_from(
     return Samples(inputs, noisy[plane, y, x], *integers)
 
 
-class Whitened(NamedTuple):
+class Whitened(NamedTuple, Generic[Target]):
     """Samples as a mixture takes them: whitened inputs, and points or bins."""
 
     x: Tensor
-    y: Tensor | Bins
+    y: Target
 
-    def batch(self, step: int, size: int) -> Whitened:
+    def batch(self, step: int, size: int) -> Whitened[Target]:
         """The `step`-th batch of endless passes over the data; the last of a pass overlaps."""
         batches = -(-len(self.x) // size)
         start = min(step % batches * size, max(0, len(self.x) - size))
         rows = slice(start, start + size)
         y = Bins(*(part[rows] for part in self.y)) if isinstance(self.y, Bins) else self.y[rows]
-        return Whitened(self.x[rows], y)
+        return Whitened(self.x[rows], cast("Target", y))
 
 
 def whiten(
     model: MCGSM, whitening: causal.ConditionalWhitening, samples: Samples
-) -> tuple[Whitened, Whitened]:
+) -> tuple[Whitened[Tensor], Whitened[Bins]]:
     """The samples as points of a density, and as bins of a mass."""
     pieces = list(_pieces(samples))
     inputs = [whitening.inputs(piece.inputs) for piece in pieces]

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
+from imprior.models.ride.kernels import Bins
 from imprior.models.ride.mixture import FactorizedMCGSM
 from imprior.train.samples import Whitened
 
@@ -43,13 +45,13 @@ class Stage:
 class Data:
     """Training and validation data of one mixture, each as points and as bins."""
 
-    points: Whitened
-    bins: Whitened
-    validation_points: Whitened
-    validation_bins: Whitened
+    points: Whitened[Tensor]
+    bins: Whitened[Bins]
+    validation_points: Whitened[Tensor]
+    validation_bins: Whitened[Bins]
     log_jacobian: float
 
-    def training(self, stage: Stage) -> Whitened:
+    def training(self, stage: Stage) -> Whitened[Tensor] | Whitened[Bins]:
         return self.points if stage.target == "density" else self.bins
 
     def loss(self, mixture: FactorizedMCGSM, stage: Stage) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -77,10 +78,31 @@ class GMM(LikelihoodModel, Sampler):
     def log_joint(self, vectors: Tensor) -> Tensor:
         """Log density of each vector together with each component, nats, (N, D) -> (N, K).
 
-        One matrix product whitens the vectors for all components at once; the memory grows as
-        N K D (`log_density` goes in chunks).
+        Raises:
+            ValueError: If the vectors do not have `config.dim` numbers.
         """
+        return torch.cat([log_joint for _, log_joint in self._chunks(vectors)])
+
+    def log_density(self, vectors: Tensor) -> Tensor:
+        """Log density of each vector, nats, (N, D) -> (N,), in the dtype of the parameters.
+
+        Raises:
+            ValueError: If the vectors do not have `config.dim` numbers.
+        """
+        # One tensor for all results: many small ones would pin the heap between large chunks.
+        result = self.means.new_empty(len(vectors))
+        for where, log_joint in self._chunks(vectors):
+            result[where] = log_joint.logsumexp(1)
+        return result
+
+    def _chunks(self, vectors: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Log joint densities, chunk by chunk: one product whitens for all components at once."""
         num_components, dim = self.means.shape
+        if vectors.dim() != 2 or vectors.shape[1] != dim:
+            raise ValueError(
+                f"a GMM of {dim} dimensions takes vectors of shape (N, {dim}), "
+                f"got {tuple(vectors.shape)}"
+            )
         factors = self.factors.triu()
         constants = (
             self.log_weights.log_softmax(0)
@@ -89,26 +111,12 @@ class GMM(LikelihoodModel, Sampler):
         )
         stacked = factors.permute(1, 0, 2).reshape(dim, num_components * dim)
         offsets = torch.einsum("kd,kde->ke", self.means, factors).flatten()
-        white = torch.addmm(offsets, vectors, stacked, beta=-1).view(-1, num_components, dim)
-        return constants - torch.linalg.vector_norm(white, dim=2).square() / 2
-
-    def log_density(self, vectors: Tensor) -> Tensor:
-        """Log density of each vector, nats, (N, D) -> (N,), in the dtype of the parameters.
-
-        Raises:
-            ValueError: If the vectors do not have `config.dim` numbers.
-        """
-        if vectors.dim() != 2 or vectors.shape[1] != self.config.dim:
-            raise ValueError(
-                f"log_density takes vectors of shape (N, {self.config.dim}), "
-                f"got {tuple(vectors.shape)}"
-            )
-        rows = max(1, CHUNK_NUMBERS // (self.config.num_components * self.config.dim))
-        # One tensor for all results: many small ones would pin the heap between large chunks.
-        result = vectors.new_empty(len(vectors))
-        for place, chunk in zip(result.split(rows), vectors.split(rows), strict=True):
-            place.copy_(self.log_joint(chunk).logsumexp(1))
-        return result
+        rows = max(1, CHUNK_NUMBERS // (num_components * dim))
+        for start in range(0, max(1, len(vectors)), rows):
+            chunk = vectors[start : start + rows].to(stacked.dtype)
+            white = torch.addmm(offsets, chunk, stacked, beta=-1).view(-1, num_components, dim)
+            log_joint = constants - torch.linalg.vector_norm(white, dim=2).square() / 2
+            yield slice(start, start + rows), log_joint
 
     def responsibilities(self, vectors: Tensor) -> Tensor:
         """Posterior probabilities of the components given each vector, (N, D) -> (N, K)."""
@@ -128,7 +136,7 @@ class GMM(LikelihoodModel, Sampler):
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density of each whole patch, nats, float (B, C, H, W) -> float64 (B,)."""
         self.check(x)
-        return self.log_density(x.flatten(1).to(self.means.dtype)).double()
+        return self.log_density(x.flatten(1)).double()
 
     @torch.no_grad()
     def sample(self, shape: tuple[int, int, int], *, generator: torch.Generator) -> Tensor:

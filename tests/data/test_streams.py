@@ -1,0 +1,243 @@
+"""Images out of Parquet and tar shards: all of them, each once, in their full depth."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from imprior.data import streams
+from imprior.data.images import Image, ImageError, write
+from imprior.data.streams import ImageStream, StreamCrops, shards
+
+datasets = pytest.importorskip("datasets", reason="needs the extra [hub]")
+
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+
+SIZES = (4, 3, 5)  # of the shards
+TOTAL = sum(SIZES)
+
+
+def picture(folder: Path, number: int, bits: int = 8, channels: int = 1) -> bytes:
+    """The bytes of a PNG whose first value is `number`."""
+    pixels = torch.randint(0, 2**bits, (channels, 6, 7))
+    pixels[0, 0, 0] = number
+    write(folder / "picture.png", Image(pixels, bits))
+    return (folder / "picture.png").read_bytes()
+
+
+def parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
+    from pyarrow import Table
+    from pyarrow.parquet import write_table
+
+    write_table(Table.from_pylist(rows), path)
+    return path
+
+
+def tar(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture
+def parquets(tmp_path: Path) -> list[Path]:
+    numbers = iter(range(TOTAL))
+    return [
+        parquet(
+            tmp_path / f"{shard}.parquet",
+            [
+                {"label": 7, "image": {"bytes": picture(tmp_path, next(numbers)), "path": None}}
+                for _ in range(size)
+            ],
+        )
+        for shard, size in enumerate(SIZES)
+    ]
+
+
+@pytest.fixture
+def tars(tmp_path: Path) -> list[Path]:
+    paths, number = [], 0
+    for shard, size in enumerate(SIZES):
+        files = {}
+        for number in range(number, number + size):
+            files[f"{number:03}.png"] = picture(tmp_path, number)
+            files[f"{number:03}.json"] = json.dumps({"label": 7}).encode()
+        number += 1
+        paths.append(tar(tmp_path / f"{shard}.tar", files))
+    return paths
+
+
+def numbers(images: Iterable[Image]) -> list[int]:
+    return [int(image.pixels[0, 0, 0]) for image in images]
+
+
+@pytest.mark.parametrize("kind", ["parquets", "tars"])
+def test_shards_come_whole_and_in_order(kind: str, request: pytest.FixtureRequest) -> None:
+    stream = shards(request.getfixturevalue(kind))
+    assert numbers(stream) == list(range(TOTAL))
+    assert numbers(stream) == list(range(TOTAL))  # again
+
+
+@pytest.mark.parametrize("kind", ["parquets", "tars"])
+@pytest.mark.parametrize("shuffle_buffer", [0, 4])
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
+def test_ranks_see_every_image_once(
+    kind: str, shuffle_buffer: int, world_size: int, request: pytest.FixtureRequest
+) -> None:
+    files = request.getfixturevalue(kind)
+    options = {"world_size": world_size, "shuffle_buffer": shuffle_buffer, "seed": 3}
+    seen = []
+    for rank in range(world_size):
+        stream = shards(files, rank=rank, **options)
+        stream.set_epoch(1)
+        seen += numbers(stream)
+    assert sorted(seen) == list(range(TOTAL))
+    with pytest.raises(ValueError, match=f"no rank {world_size} among {world_size}"):
+        shards(files, rank=world_size, **options)
+
+
+@pytest.mark.parametrize(("world_size", "num_workers"), [(1, 2), (1, 4), (2, 2), (3, 1)])
+def test_workers_see_every_image_once(
+    parquets: list[Path], world_size: int, num_workers: int
+) -> None:
+    seen = []
+    for rank in range(world_size):
+        stream = shards(parquets, rank=rank, world_size=world_size, shuffle_buffer=3)
+        crops = StreamCrops(stream, 6, channels=1, bits=8)
+        batches = DataLoader(crops, batch_size=None, num_workers=num_workers)
+        seen += [int(crop[0, 0, 0]) for crop in batches if True]
+    originals = [image.pixels for image in shards(parquets)]
+    corners = sorted(int(x[0, 0, column]) for x in originals for column in (0, 1))
+    assert len(seen) == TOTAL and set(seen) <= set(corners)
+
+
+def test_shuffling_depends_on_seed_and_epoch_alone(parquets: list[Path]) -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        stream = shards(parquets, shuffle_buffer=100, seed=seed)
+        stream.set_epoch(epoch)
+        assert stream.epoch == epoch
+        return numbers(stream)
+
+    assert order(0, 0) == order(0, 0)
+    assert len({tuple(order(*key)) for key in ((0, 0), (0, 1), (1, 0))}) == 3
+
+
+def test_no_depth_is_lost(tmp_path: Path) -> None:
+    data = picture(tmp_path, 40_000, bits=16, channels=3)
+    rows = [{"image": {"bytes": data, "path": "a/b.png"}}]
+    (image,) = shards([parquet(tmp_path / "x.parquet", rows)])
+    assert image.bits == 16 and image.pixels.shape == (3, 6, 7)
+    assert image.pixels[0, 0, 0] == 40_000 and image.path == "a/b.png"
+
+
+def test_images_may_be_declared_plain_bytes_or_paths(tmp_path: Path) -> None:
+    data = picture(tmp_path, 5)
+    path = str(tmp_path / "picture.png")
+    plain = parquet(tmp_path / "plain.parquet", [{"photo": data}])
+    assert numbers(shards([plain], column="photo")) == [5]
+    paths = parquet(tmp_path / "paths.parquet", [{"photo": {"bytes": None, "path": path}}])
+    assert numbers(shards([paths])) == [5]
+    features = datasets.Features({"photo": datasets.Image()})
+    table = datasets.Dataset.from_dict({"photo": [{"bytes": data, "path": None}]}, features)
+    assert numbers(ImageStream(table.to_iterable_dataset())) == [5]
+
+
+def test_the_column_is_named_where_it_is_not_clear(tmp_path: Path) -> None:
+    entry = {"bytes": picture(tmp_path, 1), "path": None}
+    other = {"bytes": picture(tmp_path, 2), "path": None}
+    two = [parquet(tmp_path / "two.parquet", [{"a": entry, "b": other}])]
+    assert numbers(shards(two, column="b")) == [2]
+    with pytest.raises(ValueError, match=r"there are 2 columns of images among \['a', 'b'\]"):
+        shards(two)
+    with pytest.raises(ValueError, match="no column 'c', only a, b"):
+        shards(two, column="c")
+    with pytest.raises(ValueError, match="there are 0 columns of images"):
+        shards([parquet(tmp_path / "none.parquet", [{"label": 3}])])
+
+
+def test_a_bad_image_is_named(tmp_path: Path) -> None:
+    good = picture(tmp_path, 1)
+    files = {"a/good.png": good, "a/short.png": good[:50]}
+    with pytest.raises(ImageError, match=r"^a/short\.png: cannot be read; it may be damaged"):
+        list(shards([tar(tmp_path / "x.tar", files)]))
+    entries = [{"bytes": good, "path": None}, {"bytes": b"text", "path": None}]
+    rows = [{"image": entry} for entry in entries]
+    with pytest.raises(ImageError, match="^record 1 of this stream: is not a PNG, TIFF"):
+        list(shards([parquet(tmp_path / "x.parquet", rows)]))
+    rows = [{"image": entries[0]}, {"image": None}]
+    with pytest.raises(ImageError, match="record 1 of this stream: has no image in its column"):
+        list(shards([parquet(tmp_path / "y.parquet", rows)]))
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ([], "got none"),
+        (["a.zip"], "shards are .parquet or .tar files, all of the same kind, got a.zip"),
+        (["a.tar", "b.parquet"], "all of the same kind"),
+        (["none.tar"], "none.tar does not exist"),
+    ],
+)
+def test_what_is_no_shard_is_refused(names: list[str], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        shards(names)
+
+
+def test_crops_depend_on_image_seed_and_epoch_alone(parquets: list[Path]) -> None:
+    def crops(epoch: int = 0, **options: int) -> set[tuple[int, ...]]:
+        stream = shards(parquets, shuffle_buffer=options.pop("shuffle_buffer", 0))
+        stream.set_epoch(epoch)
+        cut = StreamCrops(stream, 2, channels=1, bits=8, per_image=2, symmetric=True, **options)
+        drawn = list(cut)
+        assert len(drawn) == 2 * TOTAL and drawn[0].shape == (1, 2, 2)
+        return {tuple(crop.flatten().tolist()) for crop in drawn}
+
+    assert crops() == crops(shuffle_buffer=5)
+    assert crops() != crops(epoch=1)
+    assert crops() != crops(seed=1)
+
+
+def test_crops_are_of_images_that_fit(tmp_path: Path) -> None:
+    rows = [{"image": {"bytes": picture(tmp_path, 1, channels=3), "path": "a.png"}}]
+    stream = shards([parquet(tmp_path / "x.parquet", rows)])
+    assert next(iter(StreamCrops(stream, 6, channels=1, bits=8, gray=True))).shape == (1, 6, 6)
+    with pytest.raises(ValueError, match=r"a\.png has 3 channels, the model takes 1"):
+        list(StreamCrops(stream, 6, channels=1, bits=8))
+    with pytest.raises(ValueError, match=r"^a\.png: an image of 6 x 7 pixels has no crop of 7 x 7"):
+        list(StreamCrops(stream, 7, channels=3, bits=8))
+
+
+def test_hub_datasets_are_streamed(parquets: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def load(*names: str | None, **options: Any) -> Any:
+        asked.append((*names, options))
+        return original("parquet", data_files=[str(p) for p in parquets], split="train",
+                        streaming=True)  # fmt: skip
+
+    original = datasets.load_dataset
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    stream = streams.hub("owner/name", "test", subset="small", revision="abc", rank=1, world_size=3)
+    assert numbers(stream) == [4, 5, 6]
+    wanted = {"split": "test", "revision": "abc", "streaming": True}
+    assert asked == [("owner/name", "small", wanted)]
+
+
+def test_the_library_is_asked_for_if_it_is_missing(
+    parquets: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ValueError, match=r"pip install 'imprior\[hub\]'"):
+        shards(parquets)
