@@ -20,7 +20,7 @@ import pytest
 import tifffile
 import torch
 
-from imprior import checkpoint, cli
+from imprior import arguments, checkpoint, cli
 from imprior.data.images import Image, read, write
 from imprior.provenance import PROVENANCE
 from tests.toys import Toy, ToyConfig
@@ -119,6 +119,10 @@ def test_wrong_use_is_status_2(run: Run, words: list[str], named: str) -> None:
     assert named in err and len(err.splitlines()) == 1
 
 
+def test_every_command_has_its_arguments() -> None:
+    assert cli.COMMANDS.keys() == arguments.COMMANDS.keys()
+
+
 def test_unknown_command_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(["nonsense"])
@@ -160,6 +164,7 @@ def test_evaluate_prints_and_writes_the_figures(
     figures = json.loads((tmp_path / "f.json").read_text())
     assert [Path(image["path"]).name for image in figures["images"]] == ["a.png", "b.png"]
     assert list(figures["total"]["codecs"]) == ["png", "jxl"] and figures["failures"] == []
+    assert figures["likelihood"] == "mass" and figures["seconds"] > 0
     lines = [line.split() for line in out.splitlines()]
     assert lines[0][:3] == ["model", "png", "jxl"]
     assert lines[-1] == [
@@ -269,7 +274,7 @@ def interrupted_after(steps: int) -> Callable[..., Any]:
         if next(left, None) is None:
             raise KeyboardInterrupt
 
-    bar = SimpleNamespace(set_postfix_str=press, set_description_str=lambda *_, **__: None)
+    bar = SimpleNamespace(set_description_str=press, disable=False)
     return lambda *_, **__: nullcontext(bar)
 
 

@@ -121,6 +121,19 @@ def _sample(parser: ArgumentParser, words: Sequence[str]) -> None:
     _add(parser, "--seed", "--json", "--overwrite", "--quiet")
 
 
+def size(text: str) -> tuple[int, int]:
+    """What `--size` says.
+
+    Example:
+        >>> size("64x48")
+        (64, 48)
+    """
+    height, cross, width = text.partition("x")
+    if not (cross and height.isdecimal() and width.isdecimal()):
+        raise ValueError(f"--size {text} is not HEIGHTxWIDTH, 64x48 for example")
+    return int(height), int(width)
+
+
 def _compress(parser: ArgumentParser, words: Sequence[str]) -> None:
     _add(parser, "files", "--model")
     _add(parser, "--out", help="a folder; or the name of the output, if there is one input")

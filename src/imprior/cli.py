@@ -1,4 +1,4 @@
-"""The command line: one sub-command a task; each takes what was parsed, calls and prints.
+"""The command line: one sub-command a task; each calls and prints.
 
 Whatever a task needs is imported when its command runs, so that `imprior --help` is instant.
 Exit status: 0 done, 1 some inputs failed (each named), 2 wrong use, 130 interrupted.
@@ -11,18 +11,18 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imprior.arguments import overview, parser_of
+from imprior.arguments import overview, parser_of, size
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-    from imprior.base import ExactModel, ImageModel
+    from imprior.base import ImageModel
     from imprior.tasks.compress import Compressed
-    from imprior.tasks.evaluate import Evaluation
-    from imprior.tasks.files import Failure, Progress, Run
+    from imprior.tasks.files import Failure, Run
 
 INTERRUPTED = 130
 
@@ -70,8 +70,7 @@ def train(args: Namespace) -> int:
 
         def show(progress: shallow.Progress) -> None:
             bar.total, bar.n = progress.total, progress.step
-            bar.set_description_str(progress.stage, refresh=False)
-            bar.set_postfix_str(f"{progress.bits:.4f} bits/value")
+            _tell(args, bar, f"{progress.stage}: {progress.bits:.4f} bits/value")
 
         options = {"seed": args.seed, "resume": not args.restart, "progress": show}
         shallow.train(preset, find_images(args.data), out, **options)
@@ -91,7 +90,7 @@ def evaluate(args: Namespace) -> int:
     names = codecs.choose([name for name in args.against.split(",") if name])
     model = require(_load(args), LikelihoodModel, "evaluate")
     options = {name: args[name] for name in ("gray", "reduce_bits", "batch_size", "device")}
-    results: list[Evaluation] = []
+    images: list[dict[str, Any]] = []
     failures: list[Failure] = []
     _say(args, "  ".join(f"{name:>8}" for name in ("model", *names)) + "  bits per value of")
     for result in task.evaluate(model, args.files, against=names, **options):
@@ -100,12 +99,13 @@ def evaluate(args: Namespace) -> int:
             continue
         if args.map is not None:
             write_surprise_map(Path(args.map), result)
-        results.append(dataclasses.replace(result, surprise=None))
+        images.append(result.record())
         _say(args, _figures(result.bits_per_dim, result.codecs, names, result.path))
-    record = task.record(args.model, model, results, time.perf_counter() - started)
-    if results:
-        total = record["total"]
+    total = task.total(images)
+    if images:
         _say(args, _figures(total["bits_per_dim"], total["codecs"], names, "all"))
+    record = {"model": args.model, "likelihood": model.likelihood, "images": images}
+    record |= {"total": total, "seconds": time.perf_counter() - started}
     return _finish(args, record, failures)
 
 
@@ -123,39 +123,49 @@ def sample(args: Namespace) -> int:
 
     model = require(_load(args), Sampler, "sample")
     options = {name: args[name] for name in ("seed", "temperature", "overwrite")}
-    files = sample_files(model, Path(args.out), _size(args.size), args.num, **options)
+    files = sample_files(model, Path(args.out), size(args.size), args.num, **options)
     done = [str(path) for path in _bar(args, files, total=args.num + 1)]
     _say(args, f"{args.num} images; {done[-1]} shows them all")
     settings = {name: args[name] for name in ("model", "size", "seed", "temperature")}
     return _finish(args, {**settings, "files": done}, [])
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, cross, width = text.partition("x")
-    if not (cross and height.isdecimal() and width.isdecimal()):
-        raise ValueError(f"--size {text} is not HEIGHTxWIDTH, 64x48 for example")
-    return int(height), int(width)
-
-
 def compress(args: Namespace) -> int:
     """Makes images smaller without loss."""
     from imprior.tasks.compress import compress_files
 
-    model, options = _exact(args, "compress"), {"overwrite": args.overwrite}
-    with _bar(args, unit="file") as bar:
-        run = compress_files(model, args.files, Path(args.out), progress=_steps(bar), **options)
-    return _finish_files(args, run)
+    return _over_files(args, compress_files)
 
 
 def decompress(args: Namespace) -> int:
     """Restores compressed images, bit for bit."""
     from imprior.tasks.compress import decompress_files
 
-    model, options = _exact(args, "decompress"), {"overwrite": args.overwrite}
-    options |= {"suffix": f".{args.format}"}
+    return _over_files(args, partial(decompress_files, suffix=f".{args.format}"))
+
+
+def _over_files(args: Namespace, work: Callable[..., Run[Compressed]]) -> int:
+    from imprior.base import ExactModel, require
+    from imprior.report import tables
+    from imprior.tasks.compress import total
+
+    model = require(_load(args), ExactModel, "compression")
     with _bar(args, unit="file") as bar:
-        run = decompress_files(model, args.files, Path(args.out), progress=_steps(bar), **options)
-    return _finish_files(args, run)
+
+        def show(done: int, total: int, path: Path) -> None:
+            bar.total, bar.n = total, done
+            bar.set_postfix_str(path.name)
+
+        out = Path(args.out)
+        run = work(model, args.files, out, overwrite=args.overwrite, progress=show)
+    _say(args, "bits/value        size      time  file")
+    for done in run.results:
+        size, time = tables.size(done.bytes), tables.seconds(done.seconds)
+        _say(args, f"{done.bits_per_dim:10.3f}  {size:>10}  {time:>8}  {done.path}")
+    if run.skipped:
+        _say(args, f"{len(run.skipped)} outputs were there already (--overwrite replaces them)")
+    files = [done.record() for done in run.results]
+    return _finish(args, {"files": files, "total": total(run.results)}, run.failures)
 
 
 def info(args: Namespace) -> int:
@@ -179,10 +189,9 @@ def demo(args: Namespace) -> int:
     """Learns from photographs, then shows in a report what was learnt."""
     from imprior.report.demo import demo
 
-    with _bar(args) as bar:
-        page = demo(
-            Path(args.out), quick=args.quick, seed=args.seed, progress=bar.set_description_str
-        )
+    with _bar(args, bar_format="{desc}  {elapsed}") as bar:
+        options = {"quick": args.quick, "seed": args.seed}
+        page = demo(Path(args.out), progress=partial(_tell, args, bar), **options)
     _say(args, f"{page} is ready: open it in a browser")
     return 0
 
@@ -203,12 +212,6 @@ def _load(args: Namespace) -> ImageModel:
         raise ValueError(f"cannot compute on {device!r}: {str(error).splitlines()[0]}") from None
 
 
-def _exact(args: Namespace, task: str) -> ExactModel:
-    from imprior.base import ExactModel, require
-
-    return require(_load(args), ExactModel, task)
-
-
 def _bar(args: Namespace, *steps: Any, **options: Any) -> Any:
     """A progress bar, where someone can see it."""
     from tqdm import tqdm
@@ -216,25 +219,12 @@ def _bar(args: Namespace, *steps: Any, **options: Any) -> Any:
     return tqdm(*steps, disable=True if args.quiet else None, leave=False, **options)
 
 
-def _steps(bar: Any) -> Progress:
-    def show(done: int, total: int, path: Path) -> None:
-        bar.total, bar.n = total, done
-        bar.set_postfix_str(path.name)
-
-    return show
-
-
-def _finish_files(args: Namespace, run: Run[Compressed]) -> int:
-    from imprior.report.tables import seconds, size
-    from imprior.tasks.compress import total
-
-    for done in run.results:
-        figures = f"{done.bits_per_dim:8.3f}  {size(done.bytes):>10}  {seconds(done.seconds):>8}"
-        _say(args, f"{figures}  {done.path}")
-    if run.skipped:
-        _say(args, f"{len(run.skipped)} outputs were there already (--overwrite replaces them)")
-    files = [done.record() for done in run.results]
-    return _finish(args, {"files": files, "total": total(run.results)}, run.failures)
+def _tell(args: Namespace, bar: Any, text: str) -> None:
+    """Writes beside the bar; where nobody would see a bar, in a log for example, a line."""
+    if bar.disable:
+        _say(args, text)
+    else:
+        bar.set_description_str(text)
 
 
 def _finish(args: Namespace, record: dict[str, Any], failures: Sequence[Failure]) -> int:

@@ -18,7 +18,9 @@ def image(channels: int, bits: int = 8, alpha: bool = False, path: str = "x.png"
 def test_gray_is_the_nearest_integer_to_luma() -> None:
     levels = torch.tensor([0, 1, 2, 77, 127, 128, 254, 255])
     rgb = torch.cartesian_prod(levels, levels, levels).T.reshape(3, 64, 8)
-    exact = (torch.tensor([0.299, 0.587, 0.114]).double()[:, None, None] * rgb).sum(0)
+    exact = torch.einsum(
+        "c,chw->hw", torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64), rgb.double()
+    )
     gray = to_gray(rgb)
     assert gray.shape == (1, 64, 8) and gray.dtype == torch.int64
     assert float((gray[0] - exact).abs().max()) <= 0.5 + 1e-9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import sys
 import tarfile
@@ -21,6 +22,13 @@ from imprior.data.streams import ImageStream, StreamCrops, shards
 datasets = pytest.importorskip("datasets", reason="needs the extra [hub]")
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library waits 5 seconds after shuffled Parquet files, for the threads of large ones."""
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0, raising=False)
+
 
 SIZES = (4, 3, 5)  # of the shards
 TOTAL = sum(SIZES)
@@ -68,13 +76,12 @@ def parquets(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def tars(tmp_path: Path) -> list[Path]:
-    paths, number = [], 0
+    paths, numbers = [], iter(range(TOTAL))
     for shard, size in enumerate(SIZES):
         files = {}
-        for number in range(number, number + size):
+        for number in itertools.islice(numbers, size):
             files[f"{number:03}.png"] = picture(tmp_path, number)
             files[f"{number:03}.json"] = json.dumps({"label": 7}).encode()
-        number += 1
         paths.append(tar(tmp_path / f"{shard}.tar", files))
     return paths
 
@@ -91,24 +98,22 @@ def test_shards_come_whole_and_in_order(kind: str, request: pytest.FixtureReques
 
 
 @pytest.mark.parametrize("kind", ["parquets", "tars"])
-@pytest.mark.parametrize("shuffle_buffer", [0, 4])
-@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
+@pytest.mark.parametrize(("world_size", "shuffle_buffer"), [(2, 0), (3, 0), (1, 4), (3, 4), (4, 4)])
 def test_ranks_see_every_image_once(
-    kind: str, shuffle_buffer: int, world_size: int, request: pytest.FixtureRequest
+    kind: str, world_size: int, shuffle_buffer: int, request: pytest.FixtureRequest
 ) -> None:
     files = request.getfixturevalue(kind)
-    options = {"world_size": world_size, "shuffle_buffer": shuffle_buffer, "seed": 3}
     seen = []
     for rank in range(world_size):
-        stream = shards(files, rank=rank, **options)
+        stream = shards(files, rank=rank, world_size=world_size, shuffle_buffer=shuffle_buffer)
         stream.set_epoch(1)
         seen += numbers(stream)
     assert sorted(seen) == list(range(TOTAL))
     with pytest.raises(ValueError, match=f"no rank {world_size} among {world_size}"):
-        shards(files, rank=world_size, **options)
+        shards(files, rank=world_size, world_size=world_size)
 
 
-@pytest.mark.parametrize(("world_size", "num_workers"), [(1, 2), (1, 4), (2, 2), (3, 1)])
+@pytest.mark.parametrize(("world_size", "num_workers"), [(1, 4), (2, 2), (3, 1)])
 def test_workers_see_every_image_once(
     parquets: list[Path], world_size: int, num_workers: int
 ) -> None:
@@ -117,7 +122,7 @@ def test_workers_see_every_image_once(
         stream = shards(parquets, rank=rank, world_size=world_size, shuffle_buffer=3)
         crops = StreamCrops(stream, 6, channels=1, bits=8)
         batches = DataLoader(crops, batch_size=None, num_workers=num_workers)
-        seen += [int(crop[0, 0, 0]) for crop in batches if True]
+        seen += [int(crop[0, 0, 0]) for crop in batches]
     originals = [image.pixels for image in shards(parquets)]
     corners = sorted(int(x[0, 0, column]) for x in originals for column in (0, 1))
     assert len(seen) == TOTAL and set(seen) <= set(corners)
@@ -170,11 +175,11 @@ def test_the_column_is_named_where_it_is_not_clear(tmp_path: Path) -> None:
 def test_a_bad_image_is_named(tmp_path: Path) -> None:
     good = picture(tmp_path, 1)
     files = {"a/good.png": good, "a/short.png": good[:50]}
-    with pytest.raises(ImageError, match=r"^a/short\.png: cannot be read; it may be damaged"):
+    with pytest.raises(ImageError, match=r"^a/short\.png: is truncated"):
         list(shards([tar(tmp_path / "x.tar", files)]))
     entries = [{"bytes": good, "path": None}, {"bytes": b"text", "path": None}]
-    rows = [{"image": entry} for entry in entries]
-    with pytest.raises(ImageError, match="^record 1 of this stream: is not a PNG, TIFF"):
+    rows: list[dict[str, Any]] = [{"image": entry} for entry in entries]
+    with pytest.raises(ImageError, match=r"^record 1 of this stream: is not a PNG, TIFF"):
         list(shards([parquet(tmp_path / "x.parquet", rows)]))
     rows = [{"image": entries[0]}, {"image": None}]
     with pytest.raises(ImageError, match="record 1 of this stream: has no image in its column"):
@@ -196,11 +201,11 @@ def test_what_is_no_shard_is_refused(names: list[str], reason: str) -> None:
 
 
 def test_crops_depend_on_image_seed_and_epoch_alone(parquets: list[Path]) -> None:
-    def crops(epoch: int = 0, **options: int) -> set[tuple[int, ...]]:
-        stream = shards(parquets, shuffle_buffer=options.pop("shuffle_buffer", 0))
+    def crops(epoch: int = 0, shuffle_buffer: int = 0, seed: int = 0) -> set[tuple[int, ...]]:
+        stream = shards(parquets, shuffle_buffer=shuffle_buffer)
         stream.set_epoch(epoch)
-        cut = StreamCrops(stream, 2, channels=1, bits=8, per_image=2, symmetric=True, **options)
-        drawn = list(cut)
+        options = {"channels": 1, "bits": 8, "per_image": 2, "seed": seed}
+        drawn = list(StreamCrops(stream, 2, symmetric=True, **options))
         assert len(drawn) == 2 * TOTAL and drawn[0].shape == (1, 2, 2)
         return {tuple(crop.flatten().tolist()) for crop in drawn}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -100,15 +101,16 @@ def test_every_depth_can_be_walked(bits: int, colour: str) -> None:
 
 
 def test_images_of_one_grey_level_do_no_harm() -> None:
-    """Whitening is then extreme; an expert that is as wide as the image must still be exact."""
+    """Whitening is then extreme, and a mean can be anywhere; nothing may be cut off."""
     model = toy(bits=8)
     for whitening in (model.whitening[0], model.first_whitening[0]):
         level = torch.full((50,), 0.3).double()
         whitening.fit(level[:, None].expand(-1, len(whitening.mean_x)), level)
     x = torch.tensor([0, 77, 255]).view(3, 1, 1, 1).expand(3, 1, 3, 3)
     with torch.no_grad():
-        for alpha in (0.0, -16.0, -24.0):
+        for alpha, predictor in itertools.product((0.0, -16.0, -24.0), (-0.1, 0.0, 0.1)):
             model.experts[0].alpha.fill_(alpha)
+            model.experts[0].predictors.fill_(predictor)
             assert_close(walked(model, x), model.log_prob_map(x))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from imprior.models.ride.kernels import CHUNK, FAR, Bins
+from imprior.models.ride.kernels import CHUNK, Bins
 from tests.models.mixtures import SIZES, Size, assert_close, bins, gradients, points, targets, toy
 from tests.reference import mcgsm as reference
 
@@ -60,8 +61,8 @@ def test_density_integrates_to_one(size: Size) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_masses_of_all_bins_sum_to_one(size: Size) -> None:
     model = toy(size)
-    edges = torch.cat([torch.tensor([-FAR]), torch.linspace(-2, 2, 15), torch.tensor([FAR])])
-    lower, upper = edges.double()[:-1], edges.double()[1:]
+    edges = torch.tensor([-math.inf, *torch.linspace(-2, 2, 15), math.inf]).double()
+    lower, upper = edges[:-1], edges[1:]
     floor = torch.full_like(lower, 2.0**-20)
     for row in points(model, 3)[0]:
         y = Bins(lower, upper, 1 - 16 * floor, floor)

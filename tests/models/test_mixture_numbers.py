@@ -10,7 +10,7 @@ from scipy.stats import norm
 from torch import Tensor
 from torch.distributions import Normal
 
-from imprior.models.ride.kernels import FAR, Bins
+from imprior.models.ride.kernels import Bins
 from imprior.models.ride.mixture import FactorizedMCGSM
 from tests.models.mixtures import Size, assert_close, bins, gradients, points, targets, toy
 
@@ -25,14 +25,29 @@ def test_bins_in_the_far_tails_have_mass_and_no_wild_gradient(
     centre = torch.tensor([distance, -distance, distance, -distance], dtype=dtype)
     y = bins(centre, floor=2.0**-24)
     y = y._replace(
-        lower=torch.tensor([*y.lower[:3], -FAR], dtype=dtype),
-        upper=torch.tensor([*y.upper[:2], FAR, y.upper[3]], dtype=dtype),
+        lower=torch.tensor([*y.lower[:3], -math.inf], dtype=dtype),
+        upper=torch.tensor([*y.upper[:2], math.inf, y.upper[3]], dtype=dtype),
     )
     log_mass = model.log_prob(x, y)
     floor = torch.full_like(log_mass, -24 * math.log(2))
     torch.testing.assert_close(log_mass, floor, rtol=1e-6, atol=0)
     log_mass.sum().backward()
     assert all(part.abs().max() < 1e-6 for part in gradients(model).values())
+
+
+@pytest.mark.parametrize("side", ["lower", "upper"])
+def test_open_ends_are_ends_far_away(side: str) -> None:
+    model = toy()
+    x, y = points(model)
+    sign = 1.0 if side == "upper" else -1.0
+    results = []
+    for end in (math.inf, 1e3):
+        leaf = x.clone().requires_grad_()
+        log_mass = model.log_prob(leaf, bins(y)._replace(**{side: torch.full_like(y, sign * end)}))
+        log_mass.sum().backward()
+        assert leaf.grad is not None
+        results.append({"log_mass": log_mass.detach(), "x": leaf.grad, **gradients(model)})
+    assert_close(results[0], results[1], 1e-13)
 
 
 def test_tails_are_as_accurate_on_both_sides() -> None:

@@ -101,8 +101,11 @@ def page(story: Story) -> Page:
 
 def _totals(story: Story) -> dict[str, float]:
     """Name of a model or codec -> bits per pixel over all held-out photographs."""
-    summary = total(story.results)
-    models = {name: total(results)["bits_per_dim"] for name, results in story.pretrained.items()}
+    summary = total([result.record() for result in story.results])
+    models = {
+        name: total([result.record() for result in results])["bits_per_dim"]
+        for name, results in story.pretrained.items()
+    }
     codecs = {NAMES[name]: value for name, value in summary["codecs"].items()}
     return {OURS: summary["bits_per_dim"], **models, **codecs}
 

@@ -45,7 +45,7 @@ class Evaluation:
     surprise: Tensor | None = None
 
     def record(self) -> dict[str, Any]:
-        """The figures as JSON values."""
+        """The figures as JSON values: small, unlike the pixels."""
         return {
             "path": self.path,
             "shape": list(self.pixels.shape),
@@ -116,35 +116,25 @@ def evaluate_batch(model: LikelihoodModel, x: Tensor) -> tuple[Tensor, Tensor | 
     return surprise.flatten(1).mean(1), surprise.sum(1)
 
 
-def total(results: Sequence[Evaluation]) -> dict[str, Any]:
+def total(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """All images as one: bits per dimension, each image weighted by its number of values.
+
+    Arguments:
+        records: Of each image; see `Evaluation.record`.
 
     Returns:
         `{"bits_per_dim", "codecs"}`; without the codecs that could not hold every image.
     """
-    sizes = [result.pixels.numel() for result in results]
-    names = results[0].codecs if results else ()
-    everywhere = [name for name in names if all(name in result.codecs for result in results)]
+    sizes = [math.prod(record["shape"]) for record in records]
+    measured = [record["codecs"] for record in records]
+    everywhere = [name for name in (measured or [{}])[0] if all(name in m for m in measured)]
 
     def mean(values: Iterable[float]) -> float:
         return math.fsum(n * v for n, v in zip(sizes, values, strict=True)) / sum(sizes)
 
     return {
-        "bits_per_dim": mean(result.bits_per_dim for result in results) if results else None,
-        "codecs": {name: mean(result.codecs[name] for result in results) for name in everywhere},
-    }
-
-
-def record(
-    name: str, model: LikelihoodModel, results: Sequence[Evaluation], seconds: float
-) -> dict[str, Any]:
-    """All figures as JSON values."""
-    return {
-        "model": name,
-        "likelihood": model.likelihood,
-        "images": [result.record() for result in results],
-        "total": total(results),
-        "seconds": seconds,
+        "bits_per_dim": mean(record["bits_per_dim"] for record in records) if records else None,
+        "codecs": {name: mean(codecs[name] for codecs in measured) for name in everywhere},
     }
 
 

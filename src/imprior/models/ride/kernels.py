@@ -30,19 +30,15 @@ CHUNK = 2048
 # the terms they stand for are far below rounding: e^-60 is 1e-26.
 SMALLEST_EXPONENT = -60.0
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
-FAR = 1e8
-"""The open end of a bin, in units of the output: far enough for a mass of exactly 0 or 1.
-
-Whitening makes an image of one grey level at most 1e5 units wide (`ConditionalWhitening.fit`), and
-an expert that covers all of it is as wide as that; infinity would make gradients 0 times infinity.
-"""
+FAR = 40.0
+"""Standard deviations beyond which a normal tail is exactly 0, in float64 too."""
 
 
 class Bins(NamedTuple):
     """Integer targets as intervals: the mass of a bin is `keep` * mixture + `floor`.
 
     Attributes:
-        lower, upper: Edges in the units of the model's output, shape (n,); +-FAR if open.
+        lower, upper: Edges in the units of the model's output, shape (n,); infinite if open.
         keep, floor: Weight of the mixture, and mass that every symbol has anyway, shape (n,).
     """
 
@@ -133,8 +129,9 @@ class BinEdges(NamedTuple):
 def bin_masses(p: Folded, f: Forward, bins: Bins) -> tuple[Tensor, Tensor, BinEdges]:
     """Mass that each expert gives its bin, times its gate; the total with the floor; the edges."""
     root = (0.5 * p.alpha).exp()
-    upper = (bins.upper - f.mean)[:, None] * root
-    lower = (bins.lower - f.mean)[:, None] * root
+    # Open ends must be finite: the gradient multiplies them by a density of 0.
+    upper = ((bins.upper - f.mean)[:, None] * root).clamp_(-FAR, FAR)
+    lower = ((bins.lower - f.mean)[:, None] * root).clamp_(-FAR, FAR)
     # The difference of two probabilities near 1 loses everything: mirror it to the left tail.
     mirrored = upper + lower > 0
     # Phi(z) = erfc(-z / sqrt 2) / 2, which is faster than ndtr and as accurate.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from imprior.base import ExactModel, Step
 from imprior.distributions.binned import BinnedMixture
 from imprior.distributions.frequencies import precision
-from imprior.models.ride.kernels import FAR, Bins
+from imprior.models.ride.kernels import Bins
 from imprior.models.ride.mixture import FactorizedMCGSM
 from imprior.models.ride.walk import Walk, table
 from imprior.transforms import causal, colour
@@ -157,9 +158,8 @@ class MCGSM(ExactModel):
         half = 0.5 * whitening.scale / 2**self.config.bits
         floor = 2.0 ** -precision(self.config.bits)
         keep = 1.0 - (high - low + 1).to(centre.dtype) * floor
-        far = torch.full_like(centre, FAR)
-        lower = torch.where(target == low, -far, centre - half)
-        upper = torch.where(target == high, far, centre + half)
+        lower = torch.where(target == low, -math.inf, centre - half)
+        upper = torch.where(target == high, math.inf, centre + half)
         return Bins(lower, upper, keep, torch.full_like(centre, floor))
 
     # -- the parallel pass
