@@ -60,7 +60,7 @@ def test_folders_are_searched_in_one_order_without_what_is_hidden(tmp_path: Path
 
 def test_files_globs_and_folders_mix_and_no_file_comes_twice(tmp_path: Path) -> None:
     fill(tmp_path, "one", "in/a.png", "in/b.png", "in/c.txt", "in/deep/d.png", "[x].png")
-    paths = [
+    paths: list[str | Path] = [
         tmp_path / "one",  # whatever its suffix
         f"{tmp_path}/in/[b-c].*",  # c.txt is skipped
         f"{tmp_path}/[x].png",  # a file, though it looks like a glob

@@ -204,8 +204,8 @@ def test_crops_depend_on_image_seed_and_epoch_alone(parquets: list[Path]) -> Non
     def crops(epoch: int = 0, shuffle_buffer: int = 0, seed: int = 0) -> set[tuple[int, ...]]:
         stream = shards(parquets, shuffle_buffer=shuffle_buffer)
         stream.set_epoch(epoch)
-        options = {"channels": 1, "bits": 8, "per_image": 2, "seed": seed}
-        drawn = list(StreamCrops(stream, 2, symmetric=True, **options))
+        cut = StreamCrops(stream, 2, channels=1, bits=8, per_image=2, seed=seed, symmetric=True)
+        drawn = list(cut)
         assert len(drawn) == 2 * TOTAL and drawn[0].shape == (1, 2, 2)
         return {tuple(crop.flatten().tolist()) for crop in drawn}
 

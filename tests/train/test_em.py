@@ -68,6 +68,25 @@ def test_posterior_never_falls_under_a_prior() -> None:
     assert posterior[-1] > posterior[0] + 1
 
 
+def test_m_step_is_the_mode_of_the_posterior() -> None:
+    z, variance = torch.randn(40, 3).double() + 1, 0.3
+    statistics = features(z).mean(1)[None]
+    best = maximize(statistics, 20 / 40, variance)
+
+    def posterior(log_scale: float, shift: float) -> float:
+        factors = best.factors[0] * math.exp(log_scale)
+        precision = factors @ factors.T
+        normal = torch.distributions.MultivariateNormal(
+            best.means[0] + shift, precision_matrix=precision
+        )
+        log_prior = 10 * (precision.logdet() - variance * precision.trace())
+        return float(normal.log_prob(z).sum() + log_prior)
+
+    for log_scale, shift in ((0.02, 0.0), (-0.02, 0.0), (0.0, 0.02), (0.0, -0.02)):
+        assert posterior(log_scale, shift) < posterior(0, 0)
+    assert posterior(1e-6, 0) == pytest.approx(posterior(-1e-6, 0), abs=1e-8)
+
+
 def test_one_component_is_the_mean_and_covariance_of_the_data() -> None:
     data = clusters()
     model, _ = run(data, CLASSICAL, num_components=1)
