@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -71,7 +72,7 @@ def run(components: int, folder: Path, seed: int = 0) -> records.Record:
     torch.manual_seed(seed)
     model = MCGSM(preset.config)
     state = Run(folder / f"mcgsm-{components}.training", repr(preset), resume=True)
-    sources = [Source.of(lambda image=image: image) for image in grey("train")]
+    sources = [Source(partial(torch.clone, image), image[0].numel()) for image in grey("train")]
     fit_model(model, sources, preset.training, seed, state, show)
     seconds = time.process_time() - started
     value = test_score(model, grey("test"))

@@ -53,7 +53,7 @@ class Conditional(torch.nn.Module):
         points, held_out = self.whitened(d), self.whitened(validation)
         self.mixture.initialize(points.x, points.y, torch.Generator().manual_seed(seed))
         log_jacobian = float(self.whitening.log_jacobian)
-        fit = Fit(self.mixture, Data(points, points, held_out, held_out, log_jacobian), stages)
+        fit = Fit(self.mixture, Data(points, None, held_out, None, log_jacobian), stages)
         while not fit.done:
             fit.advance()
 

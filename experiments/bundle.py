@@ -1,7 +1,7 @@
 """Puts a trained model folder into the package, with a card that says what it was trained on.
 
-    imprior train --preset mcgsm-gray --data bsds500/train imagenet128/train --out runs/mcgsm-gray
-    python -m experiments.bundle runs/mcgsm-gray
+imprior train --preset mcgsm-gray --data bsds500/train imagenet128/train --out runs/mcgsm-gray
+python -m experiments.bundle runs/mcgsm-gray
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def measure(pictures: Set, against: tuple[str, ...]) -> list[Record]:
         results.append(result)
         print(f"  {result.name}: {result.bits_per_dim:.3f}", flush=True)
     seconds = round(time.process_time() - began)
-    figures = total(results)
+    figures = total([result.record() for result in results])
     values = {pictures.model: figures["bits_per_dim"], **figures["codecs"]}
     protocol = f"bits per value, whole images, all {len(results)} pictures; seconds for all rows"
     return [

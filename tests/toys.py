@@ -33,7 +33,9 @@ class Toy(ExactModel):
     def _mixture(self, left: Tensor) -> BinnedMixture:
         """The distribution of values whose left neighbours are `left`, (n,)."""
         bits = self.config.bits
-        means = torch.stack([left.double(), torch.full_like(left, 2**bits, dtype=torch.float64) / 2])
+        means = torch.stack(
+            [left.double(), torch.full_like(left, 2**bits, dtype=torch.float64) / 2]
+        )
         return BinnedMixture(
             weights=torch.tensor(self.config.shares, dtype=torch.float64).expand(len(left), -1),
             means=means.T.contiguous(),

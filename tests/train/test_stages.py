@@ -181,9 +181,17 @@ def test_learning_rate_rises_stays_and_falls() -> None:
 
 def test_loss_is_bits_per_value() -> None:
     data, mixture = dataset(), start()
-    x, y = data.validation_points
+    points, bins = data.validation_points, data.validation_bins
+    assert bins is not None
     with torch.no_grad():
-        nats = mixture.log_prob(x, y).double().mean().item()
-        mass = mixture.log_prob(*data.validation_bins).double().mean().item()
+        nats = mixture.log_prob(*points).double().mean().item()
+        mass = mixture.log_prob(*bins).double().mean().item()
     assert data.loss(mixture, ADAM) == pytest.approx(-(nats + 0.7) / math.log(2), abs=1e-12)
     assert data.loss(mixture, ADAM_MASS) == pytest.approx(-mass / math.log(2), abs=1e-12)
+
+
+def test_a_mass_needs_bins() -> None:
+    data = dataclasses.replace(dataset(), bins=None, validation_bins=None)
+    assert math.isfinite(data.loss(start(), ADAM))
+    with pytest.raises(ValueError, match="needs integers"):
+        data.training(ADAM_MASS)

@@ -43,21 +43,34 @@ class Stage:
 
 @dataclass(frozen=True)
 class Data:
-    """Training and validation data of one mixture, each as points and as bins."""
+    """Training and validation data of one mixture, as points and, for integers, as bins."""
 
     points: Whitened[Tensor]
-    bins: Whitened[Bins]
+    bins: Whitened[Bins] | None
     validation_points: Whitened[Tensor]
-    validation_bins: Whitened[Bins]
+    validation_bins: Whitened[Bins] | None
     log_jacobian: float
 
     def training(self, stage: Stage) -> Whitened[Tensor] | Whitened[Bins]:
-        return self.points if stage.target == "density" else self.bins
+        """What a stage fits.
+
+        Raises:
+            ValueError: If it is to fit a mass and there are no bins.
+        """
+        return self._chosen(stage, self.points, self.bins)
+
+    def _chosen(
+        self, stage: Stage, points: Whitened[Tensor], bins: Whitened[Bins] | None
+    ) -> Whitened[Tensor] | Whitened[Bins]:
+        chosen = points if stage.target == "density" else bins
+        if chosen is None:
+            raise ValueError("a stage that fits a mass needs integers: these data are continuous")
+        return chosen
 
     def loss(self, mixture: FactorizedMCGSM, stage: Stage) -> float:
         """Bits per value on the validation data (differential entropy for a density)."""
         density = stage.target == "density"
-        x, y = self.validation_points if density else self.validation_bins
+        x, y = self._chosen(stage, self.validation_points, self.validation_bins)
         with torch.no_grad():
             log_prob = float(mixture.log_prob(x, y).double().mean())
         return -(log_prob + (self.log_jacobian if density else 0.0)) / math.log(2)
