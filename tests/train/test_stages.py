@@ -191,7 +191,7 @@ def test_loss_is_bits_per_value() -> None:
 
 
 def test_a_mass_needs_bins() -> None:
-    data = dataclasses.replace(dataset(), bins=None, validation_bins=None)
+    data = replace(dataset(), bins=None, validation_bins=None)
     assert math.isfinite(data.loss(start(), ADAM))
     with pytest.raises(ValueError, match="needs integers"):
         data.training(ADAM_MASS)
