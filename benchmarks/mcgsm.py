@@ -216,8 +216,8 @@ def main(
     protocols = (
         f"{SIZE} of {runs}, {pixels:,} px; float32 but where named; {theirs} 167,000 px/s",
         f"value and gradient of {pixels:,} px; {SIZE} of {runs}; {theirs} 1.2 to 1.4 s",
-        f"{side} x {side} px sampled with {model}; torch: {walk_pixels:,} px, scaled, by the masses "
-        f"of all levels or unbinned; one thread, CPU time, median of {runs}",
+        f"{side} x {side} px sampled with {model}; torch: {walk_pixels:,} px, scaled, by "
+        f"the masses of all levels or unbinned; one thread, CPU time, median of {runs}",
     )
     rows = records("mcgsm-density", density, protocols[0], pixels, took)
     rows += records("mcgsm-gradient", gradient, protocols[1], None, took)

@@ -61,8 +61,8 @@ def test_score(model: MCGSM, images: list[Tensor], seed: int = 3) -> float:
 
 
 def show(progress: Progress) -> None:
-    """Prints where the training is; for a density, bits per pixel with the papers' sign."""
-    print(f"  {progress.stage} {progress.step}/{progress.total} {-progress.bits:.4f}", flush=True)
+    """Prints where the training is; bits are of grey levels, 8 minus the papers' figure."""
+    print(f"  {progress.stage} {progress.step}/{progress.total} {progress.bits:.4f}", flush=True)
 
 
 def run(components: int, folder: Path, seed: int = 0) -> records.Record:

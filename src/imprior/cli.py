@@ -125,9 +125,9 @@ def sample(args: Namespace) -> int:
     options = {name: args[name] for name in ("seed", "temperature", "overwrite")}
     files = sample_files(model, Path(args.out), size(args.size), args.num, **options)
     done = [str(path) for path in _bar(args, files, total=args.num + 1)]
-    _say(args, f"{args.num} images; {done[-1]} shows them all")
-    settings = {name: args[name] for name in ("model", "size", "seed", "temperature")}
-    return _finish(args, {**settings, "files": done}, [])
+    _say(args, f"{done[-1]} shows all {args.num} images")
+    said = {name: args[name] for name in ("model", "size", "seed", "temperature")}
+    return _finish(args, said | {"files": done}, [])
 
 
 def compress(args: Namespace) -> int:
@@ -190,8 +190,8 @@ def demo(args: Namespace) -> int:
     from imprior.report.demo import demo
 
     with _bar(args, bar_format="{desc}  {elapsed}") as bar:
-        options = {"quick": args.quick, "seed": args.seed}
-        page = demo(Path(args.out), progress=partial(_tell, args, bar), **options)
+        tell = partial(_tell, args, bar)
+        page = demo(Path(args.out), quick=args.quick, seed=args.seed, progress=tell)
     _say(args, f"{page} is ready: open it in a browser")
     return 0
 

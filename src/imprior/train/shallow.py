@@ -24,6 +24,7 @@ from imprior.provenance import commit, versions
 from imprior.train.runs import Run
 from imprior.train.samples import Drawing, Samples, Source, draw, whiten
 from imprior.train.stages import Data, Fit, Stage
+from imprior.transforms.causal import ConditionalWhitening
 
 if TYPE_CHECKING:
     from imprior.presets import Preset
@@ -88,6 +89,11 @@ def draw_split(
     return samples, draw(model, plane, for_validation, held_out, seed + 1)
 
 
+def _log_jacobian(model: MCGSM, whitening: ConditionalWhitening) -> float:
+    """From grey levels, so that bits of a density and of a mass can be compared."""
+    return float(whitening.log_jacobian) - model.config.bits * math.log(2)
+
+
 def fit_first(model: MCGSM, plane: int, samples: Samples) -> None:
     """Fits the mixture of the first pixel: to pixels anywhere, as there are few first ones."""
     some = Samples(*(column[:20_000] for column in samples))
@@ -96,7 +102,7 @@ def fit_first(model: MCGSM, plane: int, samples: Samples) -> None:
     whitening.fit(some.inputs, some.outputs)
     points, bins = whiten(model, whitening, some)
     mixture.initialize(points.x, points.y, torch.Generator().manual_seed(0))
-    data = Data(points, bins, points, bins, float(whitening.log_jacobian))
+    data = Data(points, bins, points, bins, _log_jacobian(model, whitening))
     fit = Fit(mixture, data, (Stage("lbfgs", "mass", steps=60, check_every=20),))
     while not fit.done:
         fit.advance()
@@ -146,7 +152,7 @@ def fit_model(
             whitening.fit(samples.inputs, samples.outputs)
             fit_first(model, plane, samples)
         pairs = (*whiten(model, whitening, samples), *whiten(model, whitening, validation))
-        data = Data(*pairs, float(whitening.log_jacobian))
+        data = Data(*pairs, _log_jacobian(model, whitening))
         if state is None:
             mixture.initialize(*data.points, torch.Generator().manual_seed(seed))
         fit = Fit(mixture, data, training.stages)

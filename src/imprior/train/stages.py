@@ -43,7 +43,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Data:
-    """Training and validation data of one mixture, as points and, for integers, as bins."""
+    """Training and validation data of one mixture, as points and, for integers, as bins.
+
+    Attributes:
+        points, bins: What is fitted.
+        validation_points, validation_bins: What decides which weights are kept.
+        log_jacobian: Of the values in whose units densities are told to the whitened ones, nats.
+    """
 
     points: Whitened[Tensor]
     bins: Whitened[Bins] | None
@@ -68,7 +74,7 @@ class Data:
         return chosen
 
     def loss(self, mixture: FactorizedMCGSM, stage: Stage) -> float:
-        """Bits per value on the validation data (differential entropy for a density)."""
+        """Bits per value on the validation data, in the units that `log_jacobian` starts from."""
         density = stage.target == "density"
         x, y = self._chosen(stage, self.validation_points, self.validation_bins)
         with torch.no_grad():

@@ -178,15 +178,17 @@ class MCGSM(ExactModel):
         return result
 
     def _pieces(self, canvas: Tensor) -> Iterator[tuple[int, tuple[Tensor, Tensor, Tensor]]]:
-        """Planes and pixels (image, y, x): first ones, then the others, not too many at once."""
+        """Planes and pixels (image, y, x), not too many at once; first pixels are by themselves."""
         batch, _, height, width = canvas.shape
-        numbers = torch.arange(batch * height * width, device=canvas.device)
-        first = numbers % (height * width) == 0
-        for some in (numbers[first], numbers[~first]):
-            for piece in some.split(ROWS_AT_ONCE) if len(some) else ():
-                y, x = piece // width % height, piece % width
-                for plane in range(self.channels):
-                    yield plane, (piece // (height * width), y, x)
+        total = batch * height * width
+        for start in range(0, total, ROWS_AT_ONCE):
+            stop = min(start + ROWS_AT_ONCE, total)
+            numbers = torch.arange(start, stop, device=canvas.device)
+            first = numbers % (height * width) == 0
+            for piece in (numbers[first], numbers[~first]):
+                pixels = (piece // (height * width), piece // width % height, piece % width)
+                for plane in range(self.channels if len(piece) else 0):
+                    yield plane, pixels
 
     def _parts(
         self, padded: Tensor, plane: int, image: Tensor, y: Tensor, x: Tensor
@@ -204,6 +206,7 @@ class MCGSM(ExactModel):
         Arguments:
             x: Floats in [0, 1], usually (integers + uniform noise) / 2^bits, (B, C, H, W).
         """
+        self.check(x[:0])  # the shape
         if not x.is_floating_point():
             raise ValueError(f"a density is one of floats in [0, 1], got {x.dtype}")
         x = x.to(self.whitening[0].mean_x.dtype)

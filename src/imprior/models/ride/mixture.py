@@ -90,12 +90,14 @@ class FactorizedMCGSM(nn.Module):
         targets = y if isinstance(y, Bins) else (y,)
         return _LogProb.apply(x, *parts, *targets)
 
+    @torch.no_grad()
     def gates(self, x: Tensor) -> Tensor:
-        """p(c, s | x), shape (N, C, S)."""
+        """p(c, s | x), shape (N, C, S); without gradients."""
         return kernels.forward(self.folded(), x).gates.permute(2, 0, 1)
 
+    @torch.no_grad()
     def posterior(self, x: Tensor, y: Tensor) -> Tensor:
-        """p(c, s | x, y), shape (N, C, S)."""
+        """p(c, s | x, y), shape (N, C, S); without gradients."""
         p = self.folded()
         return kernels.density(p, kernels.forward(p, x), y).posterior.permute(2, 0, 1)
 
