@@ -82,13 +82,17 @@ class ImageModel(nn.Module, ABC):
         """Bit depth of the images that this model takes; None if values are continuous."""
         return getattr(self.config, "bits", None)
 
-    def check(self, x: Tensor) -> None:
-        """Raises ValueError, saying what is wrong, unless `x` is a batch this model can take."""
+    def check_shape(self, x: Tensor) -> None:
+        """Raises ValueError, saying what is wrong, unless `x` has the shape of a batch."""
         if x.dim() != 4 or x.shape[1] != self.channels:
             raise ValueError(
                 f"{type(self).__name__} takes images of shape (B, {self.channels}, H, W), "
                 f"got {tuple(x.shape)}"
             )
+
+    def check(self, x: Tensor) -> None:
+        """Raises ValueError, saying what is wrong, unless `x` is a batch this model can take."""
+        self.check_shape(x)
         if self.bits is None or x.numel() == 0:
             return
         if x.is_floating_point():

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from imprior.tasks.compress import Compressed
     from imprior.tasks.files import Failure, Run
 
-INTERRUPTED = 130
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status."""
@@ -39,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         hint = "; the same command goes on from there" if command == "train" else ""
         _complain(f"interrupted{hint}")
-        return INTERRUPTED
+        return 130
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         _complain(f"{error.strerror or error}{where}")

@@ -120,12 +120,13 @@ def test_workers_see_every_image_once(
     seen = []
     for rank in range(world_size):
         stream = shards(parquets, rank=rank, world_size=world_size, shuffle_buffer=3)
-        crops = StreamCrops(stream, 6, channels=1, bits=8)
-        batches = DataLoader(crops, batch_size=None, num_workers=num_workers)
-        seen += [int(crop[0, 0, 0]) for crop in batches]
-    originals = [image.pixels for image in shards(parquets)]
-    corners = sorted(int(x[0, 0, column]) for x in originals for column in (0, 1))
-    assert len(seen) == TOTAL and set(seen) <= set(corners)
+        seen += numbers(DataLoader(stream, batch_size=None, num_workers=num_workers))
+    assert sorted(seen) == list(range(TOTAL))
+
+
+def test_globs_are_shards_too(parquets: list[Path], tmp_path: Path) -> None:
+    assert numbers(shards(tmp_path / "*.parquet")) == list(range(TOTAL))
+    assert numbers(shards([parquets[2], f"{tmp_path}/[01].parquet"])) == [*range(7, 12), *range(7)]
 
 
 def test_shuffling_depends_on_seed_and_epoch_alone(parquets: list[Path]) -> None:
@@ -198,6 +199,23 @@ def test_a_bad_image_is_named(tmp_path: Path) -> None:
 def test_what_is_no_shard_is_refused(names: list[str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         shards(names)
+
+
+@pytest.mark.parametrize("suffix", ["tar", "parquet"])
+def test_a_damaged_shard_is_told_in_one_line(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x.{suffix}"
+    path.write_bytes(b"x" * 1000)
+    with pytest.raises(ValueError, match=rf"^{path} cannot be streamed: .+\Z"):
+        shards(path)
+
+
+def test_a_hub_that_is_out_of_reach_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*names: str | None, **options: Any) -> Any:
+        raise ConnectionError("Couldn't reach the hub\nhere is why")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    with pytest.raises(ValueError, match=r"^a/b cannot be streamed: Couldn't reach the hub\Z"):
+        streams.hub("a/b")
 
 
 def test_crops_depend_on_image_seed_and_epoch_alone(parquets: list[Path]) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from experiments import dead_leaves
 from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
+from imprior.transforms import causal
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +70,28 @@ def test_a_run_leaves_figures_and_a_picture(
 def test_sizes_fit_the_margin(sizes: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="sizes are 1 to 8"):
         dead_leaves.main(sizes=sizes)
+
+
+def test_a_grown_model_is_the_same_density() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = dead_leaves.images(0)[0][0].double() / 256
+    x = x + 0.1 * torch.rand(x.shape, generator=generator, dtype=torch.float64)
+    y, column = (i.flatten() for i in torch.meshgrid(*2 * [torch.arange(3, 29)], indexing="ij"))
+    models = []
+    for size in (1, 3):
+        config = MCGSMConfig(rows=size, columns=size, num_components=3, num_features=5)
+        model = MCGSM(config).double()
+        inputs = causal.gather(causal.pad(x, 3), 3, model.contexts[0], y, column)
+        model.whitening[0].fit(inputs, x[0, y, column])
+        for parameter in model.experts[0].parameters():
+            torch.nn.init.normal_(parameter, generator=generator)
+        models.append(model)
+    smaller, larger = models
+    inner = (..., slice(3, 29), slice(3, 29))
+    with torch.no_grad():
+        expected = smaller.log_density_map(x[None])[inner]
+        assert not torch.allclose(larger.log_density_map(x[None])[inner], expected, atol=0.1)
+        dead_leaves.grow(smaller, larger)
+        torch.testing.assert_close(
+            larger.log_density_map(x[None])[inner], expected, rtol=0, atol=1e-7
+        )

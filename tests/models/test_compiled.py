@@ -40,10 +40,11 @@ def test_mixtures_are_the_torch_formula(bits: int, means: bool) -> None:
 
     state = Walk(x, model.contexts, model.reach)
     state.finish(0)
-    where, base = state.positions(0, y, column)
-    weights, centres, inverse_scales = state.mixtures(table(mixture, whitening, bits), 0, y, base)
+    where, base = state.positions(0, y.numpy(), column.numpy())
+    parts = state.mixtures(table(mixture, whitening, bits), 0, y.numpy(), base)
+    weights, centres, inverse_scales = parts
 
-    assert torch.equal(where, y * width + column)
+    assert torch.equal(torch.from_numpy(where), y * width + column)
     with torch.no_grad():
         assert_close(weights, mixture.gates(inputs).flatten(1), 1e-12)
         residual = inputs @ mixture.predictors.T + (0 if mixture.means is None else mixture.means)

@@ -72,7 +72,7 @@ def test_density_takes_floats_of_any_precision() -> None:
         assert_close(model.log_density_map(x), model.log_density_map(x.double()), 1e-12)
     with pytest.raises(ValueError, match=r"floats in \[0, 1\], got torch.int64"):
         model.log_density_map(noise(model, 1, 2, 2))
-    with pytest.raises(ValueError, match=r"shape \(B, 1, H, W\), got \(1, 2, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"takes images of shape \(B, 1, H, W\)"):
         model.log_density_map(torch.rand(1, 2, 3, 3))
 
 

@@ -46,7 +46,7 @@ from torch import Tensor
 
 from imprior.distributions import frequencies
 from imprior.distributions.binned import BinnedMixture
-from imprior.distributions.frequencies import MAX_PRECISION, Floats, Integers, check, find
+from imprior.distributions.frequencies import MAX_PRECISION, Floats, Integers, find, relevant
 from imprior.distributions.tables import Table
 
 State = NDArray[np.uint64]
@@ -138,13 +138,12 @@ def decode(
 ) -> Integers:
     """Decodes one value per row of a mixture; see `frequencies.intervals`."""
     values = np.empty(low.size, np.int64)
-    room = np.empty(weights.shape[1])
+    room = np.empty((4, weights.shape[1]))
     for n in range(low.size):
-        row = (weights[n], means[n], inverse_scales[n])
         support = (low[n], high[n], precision)
-        check(row, support)
+        row = relevant((weights[n], means[n], inverse_scales[n]), support, room)
         target = locate(state, precision)
-        values[n], start, frequency = find(row, support, target, cdf, room)
+        values[n], start, frequency = find(row, support, target, cdf, room[3])
         advance(state, words, start, frequency, precision)
     return values
 

@@ -6,6 +6,7 @@ are read by `imprior.data.images`, not by it, so that no depth is lost.
 
 from __future__ import annotations
 
+import glob
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -103,26 +104,26 @@ def hub(
         column: Which column holds the images; needed if there are several.
         options: Further arguments of `ImageStream`.
     """
-    load = _library().load_dataset
-    records = load(name, subset, split=split, revision=revision, streaming=True)
+    records = _load(name, name, subset, split=split, revision=revision)
     return ImageStream(records, column, **options)
 
 
 def shards(
-    files: Sequence[str | Path], *, column: str | None = None, **options: Any
+    files: str | Path | Sequence[str | Path], *, column: str | None = None, **options: Any
 ) -> ImageStream:
     """The images in Parquet files, or in tar files as WebDataset writes them.
 
     Arguments:
-        files: Paths or URLs, all of them .parquet or all .tar.
+        files: Paths, globs or URLs, all of them .parquet or all .tar.
         column: Which column holds the images, in a tar file the suffix without its dot, "png" for
             example; needed if there are several.
         options: Further arguments of `ImageStream`.
 
     Raises:
-        ValueError: If there are no files, one does not exist, or they are of other kinds.
+        ValueError: If there are no files, one cannot be read, or they are of other kinds.
     """
-    names = [str(file) for file in files]
+    given = [files] if isinstance(files, (str, Path)) else files
+    names = [name for file in given for name in _expanded(str(file))]
     kinds = {Path(name).suffix.lower() for name in names}
     if len(kinds) != 1 or not kinds <= set(_FORMATS):
         raise ValueError(
@@ -132,9 +133,24 @@ def shards(
     for name in names:
         if "://" not in name and not Path(name).is_file():
             raise ValueError(f"{name} does not exist, or is no file")
-    load = _library().load_dataset
-    records = load(_FORMATS[kinds.pop()], data_files=names, split="train", streaming=True)
+    records = _load(", ".join(names[:3]), _FORMATS[kinds.pop()], data_files=names, split="train")
     return ImageStream(records, column, **options)
+
+
+def _expanded(name: str) -> list[str]:
+    """What a glob matches; a file or URL, or what is neither, is itself."""
+    if "://" in name or Path(name).is_file():
+        return [name]
+    return sorted(glob.glob(name, recursive=True)) or [name]
+
+
+def _load(what: str, *names: str | None, **options: Any) -> Any:
+    load = _library().load_dataset
+    try:
+        return load(*names, streaming=True, **options)
+    except Exception as error:  # the library lets through whatever those below it raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{what} cannot be streamed: {reason}") from error
 
 
 class StreamCrops(IterableDataset[Tensor]):

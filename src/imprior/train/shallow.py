@@ -122,9 +122,7 @@ def fit_plane(
         fit.advance()
         name = f"plane {plane + 1}/{model.channels}, {stage.target}, {stage.method}"
         step = fit.step if not fit.done and fit.stage is stage else stage.steps
-        # A density on [0, 1] in the units of integers, so that the stages can be compared.
-        offset = (model.bits or 0) if stage.target == "density" else 0
-        progress(Progress(name, step, stage.steps, fit.bits + offset))
+        progress(Progress(name, step, stage.steps, fit.bits))
         if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
             save()
             saved = time.monotonic()

@@ -18,9 +18,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+Indices = NDArray[np.int64]
 Offset = tuple[int, int, int]
 """Plane, rows down and columns right of the pixel."""
 
@@ -188,21 +191,23 @@ class ConditionalWhitening(nn.Module):
         return self.scale.log()
 
 
-def wavefronts(height: int, width: int, slope: int) -> Iterator[tuple[Tensor, Tensor]]:
+def wavefronts(height: int, width: int, slope: int) -> Iterator[tuple[Indices, Indices]]:
     """Groups the pixels of a plane so that no pixel's context holds another of its group.
 
     With contexts that reach `slope - 1` columns to the right in the rows above, pixel (y, x) may
     come at time x + slope * y: the pixels of one time are independent given all earlier ones.
 
     Yields:
-        Rows and columns of each group, int64 (n,); about width + slope * height groups.
+        Rows and columns of each group, NumPy int64 (n,); about width + slope * height groups.
 
     Example:
         >>> [list(zip(y.tolist(), x.tolist())) for y, x in wavefronts(2, 2, 2)]
         [[(0, 0)], [(0, 1)], [(1, 0)], [(1, 1)]]
     """
+    rows = np.arange(height)
+    delays = slope * rows
     for time in range(width + slope * (height - 1)):
         first = max(0, -((width - 1 - time) // slope))
-        y = torch.arange(first, min(height - 1, time // slope) + 1)
-        if len(y):
-            yield y, time - slope * y
+        group = slice(first, min(height - 1, time // slope) + 1)
+        if len(rows[group]):
+            yield rows[group], time - delays[group]

@@ -182,8 +182,7 @@ class MCGSM(ExactModel):
         batch, _, height, width = canvas.shape
         total = batch * height * width
         for start in range(0, total, ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, total)
-            numbers = torch.arange(start, stop, device=canvas.device)
+            numbers = torch.arange(start, min(start + ROWS_AT_ONCE, total), device=canvas.device)
             first = numbers % (height * width) == 0
             for piece in (numbers[first], numbers[~first]):
                 pixels = (piece // (height * width), piece // width % height, piece % width)
@@ -206,7 +205,7 @@ class MCGSM(ExactModel):
         Arguments:
             x: Floats in [0, 1], usually (integers + uniform noise) / 2^bits, (B, C, H, W).
         """
-        self.check(x[:0])  # the shape
+        self.check_shape(x)
         if not x.is_floating_point():
             raise ValueError(f"a density is one of floats in [0, 1], got {x.dtype}")
         x = x.to(self.whitening[0].mean_x.dtype)
@@ -237,7 +236,8 @@ class MCGSM(ExactModel):
                 for plane in group:
                     where, base = state.positions(plane, y, x)
                     mixtures = state.mixtures(tables[plane], plane, y, base)
-                    yield Step(where, self._pmfs(canvas, where, plane, mixtures))
+                    positions = torch.from_numpy(where)
+                    yield Step(positions, self._pmfs(canvas, positions, plane, mixtures))
                     state.place(plane, where, y, x)
             for plane in group:
                 state.finish(plane)
@@ -246,6 +246,7 @@ class MCGSM(ExactModel):
         self, canvas: Tensor, where: Tensor, plane: int, mixtures: tuple[Tensor, Tensor, Tensor]
     ) -> BinnedMixture:
         pixels = canvas.shape[-2] * canvas.shape[-1]
-        earlier = [canvas.view(-1)[where - (plane - p) * pixels] for p in range(plane)]
+        known = range(plane) if self.config.colour == "ycocg" else ()
+        earlier = [canvas.view(-1)[where - (plane - p) * pixels] for p in known]
         low, high = self.support(earlier, plane, where)
         return BinnedMixture(*mixtures, low, high, precision(self.config.bits))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from imprior.models.ride import compiled
 from imprior.models.ride.mixture import FactorizedMCGSM
-from imprior.transforms.causal import ConditionalWhitening, Context, flat_offsets, pad
+from imprior.transforms.causal import ConditionalWhitening, Context, Indices, flat_offsets, pad
 
 
 def table(mixture: FactorizedMCGSM, whitening: ConditionalWhitening, bits: int) -> compiled.Table:
@@ -53,35 +53,32 @@ class Walk:
         self.padded = torch.zeros(self.batch, *shape, dtype=torch.int64)
         self.offsets = [flat_offsets(context.offsets, shape).numpy() for context in contexts]
         self.first_row = [flat_offsets(context.first_row(), shape).numpy() for context in contexts]
+        # A picture takes thousands of steps of a hundred pixels: NumPy views are made once.
+        self.values = canvas.view(-1).numpy()
+        self.padded_values = self.padded.view(-1).numpy()
+        self.padded_planes = [self.padded[:, plane].numpy() for plane in range(channels)]
 
-    def positions(self, plane: int, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    def positions(self, plane: int, y: Indices, x: Indices) -> tuple[Indices, Indices]:
         """Where the pixels of a plane lie in the flat canvas and the flat padded canvas."""
         pixels = self.height * self.width
-        image = self.canvas.shape[1] * pixels
-        padded_image = self.padded.stride(0)
-        where, base = compiled.positions(
-            y.numpy(), x.numpy(), self.batch, image, plane * pixels, self.width,
-            padded_image, self.padded.shape[3], self.reach,
-        )  # fmt: skip
-        return torch.from_numpy(where), torch.from_numpy(base)
+        sizes = (self.canvas.stride(0), plane * pixels, self.width)
+        padded_sizes = (self.padded.stride(0), self.padded.shape[3], self.reach)
+        return compiled.positions(y, x, self.batch, *sizes, *padded_sizes)
 
     def mixtures(
-        self, table: compiled.Table, plane: int, y: Tensor, base: Tensor
+        self, table: compiled.Table, plane: int, y: Indices, base: Indices
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Weights, means and inverse scales of the pixels at `base`, (n, C * S) each."""
         offsets = (self.offsets[plane], self.first_row[plane])
         if not len(table.matrix):  # the first pixel: no context
             offsets = (offsets[0][:0], offsets[1][:0])
-        padded = self.padded.view(-1).numpy()
-        parts = compiled.mixtures(padded, base.numpy(), y.numpy(), *offsets, *table)
+        parts = compiled.mixtures(self.padded_values, base, y, *offsets, *table)
         return torch.from_numpy(parts[0]), torch.from_numpy(parts[1]), torch.from_numpy(parts[2])
 
-    def place(self, plane: int, where: Tensor, y: Tensor, x: Tensor) -> None:
+    def place(self, plane: int, where: Indices, y: Indices, x: Indices) -> None:
         """Takes over the values that the caller has written to the canvas."""
-        compiled.place(
-            self.canvas.view(-1).numpy(), where.numpy(), self.padded[:, plane].numpy(),
-            y.numpy(), x.numpy(), self.width, self.reach,
-        )  # fmt: skip
+        planes = self.padded_planes[plane]
+        compiled.place(self.values, where, planes, y, x, self.width, self.reach)
 
     def finish(self, plane: int) -> None:
         """Pads a complete plane on all sides, for the planes that see all of it."""
