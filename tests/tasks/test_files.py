@@ -46,6 +46,12 @@ def test_folders_keep_their_sub_folders(tmp_path: Path) -> None:
     assert (tmp_path / "out/deep/er/c.up").read_text() == "DEEP/ER/C.TXT"
 
 
+def test_hidden_files_of_folders_are_not_meant(tmp_path: Path) -> None:
+    fill(tmp_path / "in", "a.txt", "._a.txt", ".cache/b.txt")
+    run(tmp_path / "in", out=tmp_path / "out")
+    assert tree(tmp_path / "out") == ["a.up"]
+
+
 def test_files_globs_and_folders_mix_and_none_is_done_twice(tmp_path: Path) -> None:
     fill(tmp_path, "in/a.txt", "in/b.txt", "in/deep/c.txt", "other.name", "more/d.txt")
     paths = (tmp_path / "other.name", f"{tmp_path}/in/*.txt", f"{tmp_path}/**/c.txt",

@@ -56,7 +56,7 @@ def run_over_files(
         suffix: Of the outputs, `.png` for example; it takes the place of the input's.
         work: Reads its first argument and writes its second, wholly or not at all. Whatever it
             raises of ValueError, OSError and MemoryError is noted, and the next file is done.
-        takes: Suffixes, in lower case, of the files in folders that are meant.
+        takes: Suffixes, in lower case, of the files in folders that are meant; hidden ones are not.
         overwrite: Whether to replace outputs that are there.
         progress: Called before each file with the number of files done, of all, and the file.
 
@@ -130,7 +130,7 @@ def find_files(
 
     Arguments:
         paths: Files, globs and folders; folders are searched with their sub-folders.
-        takes: Suffixes, in lower case, of the files in folders that are meant.
+        takes: Suffixes, in lower case, of the files in folders that are meant; hidden ones are not.
         failures: Inputs that name no file are added here.
 
     Yields:
@@ -152,8 +152,10 @@ def _find(path: Path, takes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
     """The files that an input means, and where below `out` their outputs belong."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if file.is_file() and file.suffix.lower() in takes:
-                yield file, file.relative_to(path)
+            relative = file.relative_to(path)
+            hidden = any(part.startswith(".") for part in relative.parts)
+            if file.is_file() and file.suffix.lower() in takes and not hidden:
+                yield file, relative
     elif path.exists():
         yield path, Path(path.name)
     else:
