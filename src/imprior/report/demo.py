@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,8 +58,9 @@ def demo(
     curve: list[float] = []
 
     def note(reached: Progress) -> None:
-        progress(f"training: {reached.stage}, {reached.bits:.3f} bits per pixel")
-        curve.append(reached.bits)
+        if math.isfinite(reached.bits):  # nothing has been measured before the first steps
+            progress(f"training: {reached.stage}, {reached.bits:.3f} bits per pixel")
+            curve.append(reached.bits)
 
     photographs = [photograph.path for photograph in bundled("train")]
     held_out = [photograph.path for photograph in bundled("test")][: 2 if quick else None]

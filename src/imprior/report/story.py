@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,9 +200,9 @@ def _round_trip(story: Story) -> list[Block]:
 
 
 def _making(story: Story) -> list[Block]:
-    finite = [bits for bits in story.curve if math.isfinite(bits)]
-    chart = figures.curve(range(len(finite)), finite, x_label="progress", y_label="bits per pixel")
-    alt = f"Learning curve: from {finite[0]:.2f} to {finite[-1]:.2f} bits per pixel."
+    curve = story.curve
+    chart = figures.curve(range(len(curve)), curve, x_label="progress", y_label="bits per pixel")
+    alt = f"Learning curve: from {curve[0]:.2f} to {curve[-1]:.2f} bits per pixel."
     rows = [[what, seconds(spent)] for what, spent in story.seconds.items()]
     return [
         f"The model has {story.num_parameters:,} parameters and learned from pixels of "
