@@ -16,7 +16,8 @@ the shape of the curve compares with theirs, its height does not. Ours:
 - 16 components, 4 scales, 48 features, 300,000 training pixels, 2500 mini-batches of 8192, Adam.
 - Each size but the first starts as what the size before it has learned (`grow`). Trained from
   scratch for as long, the wide neighbourhoods end below the narrow ones: that would show how hard
-  they are to search, not what they can express.
+  they are to search, not what they can express. So larger sizes have had more steps in all; if the
+  curve errs, it flatters them.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ def train(args: Namespace) -> int:
 
         def show(progress: shallow.Progress) -> None:
             bar.total, bar.n = progress.total, progress.step
-            measured = f": {progress.bits:.4f} bits/value" if progress.bits == progress.bits else ""
-            _tell(args, bar, f"{progress.stage}{measured}")
+            measured = f": {progress.bits:.4f} bits/value" * (progress.step > 0)
+            _tell(args, bar, progress.stage + measured)
 
         options = {"seed": args.seed, "resume": not args.restart, "progress": show}
         shallow.train(preset, find_images(args.data), out, **options)
