@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -65,9 +66,12 @@ def show(progress: Progress) -> None:
     print(f"  {progress.stage} {progress.step}/{progress.total} {progress.bits:.4f}", flush=True)
 
 
-def run(components: int, folder: Path, seed: int = 0) -> records.Record:
-    """Trains and tests one size."""
+def run(components: int, folder: Path, seed: int = 0, steps: int | None = None) -> records.Record:
+    """Trains and tests one size; `steps` mini-batches alone instead of the preset's stages."""
     preset = PRESETS[f"mcgsm-bsds300-{components}"]
+    if steps is not None:
+        short = (replace(preset.training.stages[0], steps=steps),)
+        preset = replace(preset, training=replace(preset.training, stages=short))
     started = time.process_time()
     torch.manual_seed(seed)
     model = MCGSM(preset.config)
@@ -92,6 +96,8 @@ def run(components: int, folder: Path, seed: int = 0) -> records.Record:
         },
     )
     protocol = PROTOCOL.format(pixels=f"{preset.training.drawing.pixels:,}")
+    if steps is not None:
+        protocol += f"; {steps:,} mini-batches instead of the preset's training"
     published = preset.published["bsds300/inf"][0]
     name = f"bsds300/inf/mcgsm-{components}"
     return records.Record(name, round(value, 4), "bit/px", protocol, round(seconds), published)
@@ -103,9 +109,10 @@ def main() -> None:
     parser.add_argument("--components", type=int, nargs="+", default=[16], metavar="C")
     parser.add_argument("--folder", type=Path, default=Path("runs/bsds300"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="a shorter training: mini-batches of Adam alone")
     options = parser.parse_args()
     for components in options.components:
-        record = run(components, options.folder, options.seed)
+        record = run(components, options.folder, options.seed, options.steps)
         print(record)
         records.append(RESULTS, [record])
 
