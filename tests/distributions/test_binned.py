@@ -46,13 +46,13 @@ def every_value(mixture: BinnedMixture, row: int) -> Tensor:
 
 def take(mixture: BinnedMixture, row: int, times: int) -> BinnedMixture:
     """One row, several times."""
-    return select(mixture, torch.full((times,), row))
+    return mixture.rows(torch.full((times,), row))
 
 
-def select(mixture: BinnedMixture, rows: Tensor) -> BinnedMixture:
-    names = ("weights", "means", "inverse_scales", "low", "high")
-    changes: dict[str, Any] = {name: getattr(mixture, name)[rows] for name in names}
-    return replace(mixture, **changes)
+def test_rows_are_the_distributions_of_these_rows() -> None:
+    mixture, rows = make(), torch.tensor([7, 2, 2])
+    pmf = mixture.rows(rows).pmf()
+    assert torch.equal(pmf, mixture.pmf()[rows][:, : pmf.shape[1]])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -183,7 +183,7 @@ def test_impossible_temperatures_are_refused(temperature: float) -> None:
 
 def test_no_rows_are_no_problem() -> None:
     mixture = make(n=3)
-    empty = select(mixture, torch.arange(0))
+    empty = mixture.rows(torch.arange(0))
     assert empty.pmf().shape[0] == 0
     assert empty.sample(seeded(0)).shape == empty.log_mass(empty.low).shape == (0,)
 

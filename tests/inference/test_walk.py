@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
+from imprior.base import Step
 from imprior.inference.walk import draw, score
 from tests.toys import Toy, ToyConfig
 
@@ -42,6 +45,23 @@ def test_everything_known_changes_nothing() -> None:
     x = noise(1, 1, 6, 5)
     known = torch.ones(1, 6, 5, dtype=torch.bool)
     assert torch.equal(draw(Toy(ToyConfig()), x, known, generator=seeded()), x)
+
+
+def test_nobody_walks_on_after_the_last_unknown_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, steps = Toy(ToyConfig()), 0
+    walk = model.conditionals
+
+    def counted(canvas: torch.Tensor) -> Iterator[Step]:
+        nonlocal steps
+        for step in walk(canvas):
+            steps += 1
+            yield step
+
+    monkeypatch.setattr(model, "conditionals", counted)
+    known = torch.ones(2, 5, 9, dtype=torch.bool)
+    known[1, 3, 2] = False
+    draw(model, noise(2, 1, 5, 9), known, generator=seeded())
+    assert steps == 3, "this model walks column by column"
 
 
 def test_drawn_after_known_has_the_conditional_distribution() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -76,6 +76,17 @@ class BinnedMixture:
             and self.low.dtype is self.high.dtype is torch.int64
         ):
             raise ValueError("a BinnedMixture takes float64 parameters and int64 low and high")
+
+    def rows(self, rows: Tensor) -> BinnedMixture:
+        """The distributions of some rows only, int64 (m,)."""
+        return replace(
+            self,
+            weights=self.weights[rows],
+            means=self.means[rows],
+            inverse_scales=self.inverse_scales[rows],
+            low=self.low[rows],
+            high=self.high[rows],
+        )
 
     def log_mass(self, values: Tensor) -> Tensor:
         """Natural logarithm of the probability of a value per row; differentiable.

@@ -48,10 +48,15 @@ def draw(
     keep = known[:, None].expand_as(canvas)
     # Values at unknown pixels may be anything, even values that no image has.
     canvas = model.to_canvas(torch.where(keep, canvas, 0))
-    flat, kept = canvas.view(-1), keep.reshape(-1)
-    for step in model.conditionals(canvas):
-        values = step.pmfs.sample(generator, temperature)
-        flat[step.where] = torch.where(kept[step.where], flat[step.where], values)
+    flat, unknown = canvas.view(-1), ~keep.reshape(-1)
+    steps, left = model.conditionals(canvas), int(unknown.sum())
+    # Few values may be unknown: the others are not drawn, and nobody walks on after the last.
+    while left:
+        step = next(steps)
+        rows = unknown[step.where].nonzero()[:, 0]
+        if len(rows):
+            flat[step.where[rows]] = step.pmfs.rows(rows).sample(generator, temperature)
+            left -= len(rows)
     return model.from_canvas(canvas)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -23,6 +26,7 @@ RGB = NDArray[np.uint8]
 COLOURS = "magma"
 # Legible on a white page and on a dark one: a picture cannot know which it will be shown on.
 INK, ACCENT, MUTED = "#7a7f87", "#d9643a", "#9aa0a8"
+SERIES = (ACCENT, "#3f88b5", "#5f9e57", "#9d74b8", "#c79a2e")
 
 
 def to_rgb(x: Tensor, bits: int) -> RGB:
@@ -50,6 +54,13 @@ def upper_limit(surprise: Tensor) -> float:
 def heat(surprise: Tensor, limit: float) -> RGB:
     """A surprise map in colours: bits per pixel (H, W), 0 to `limit`, to uint8 (H, W, 3)."""
     colours = mpl.colormaps[COLOURS](np.asarray(surprise.cpu(), dtype=np.float64) / limit)
+    return np.ascontiguousarray((255 * colours[..., :3]).round().astype(np.uint8))
+
+
+def signed(values: Tensor, limit: float) -> RGB:
+    """Values (H, W) in colours, -`limit` blue and `limit` red, to uint8 (H, W, 3)."""
+    scaled = np.asarray(values.cpu(), dtype=np.float64) / (2 * limit) + 0.5
+    colours = mpl.colormaps["RdBu_r"](scaled)
     return np.ascontiguousarray((255 * colours[..., :3]).round().astype(np.uint8))
 
 
@@ -108,6 +119,47 @@ def curve(steps: Sequence[float], bits: Sequence[float], *, x_label: str, y_labe
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.grid(color=INK, alpha=0.25, linewidth=0.6)
+    return _save(figure, "svg")
+
+
+def traces(series: Sequence[Sequence[float]], *, x_label: str, y_label: str) -> bytes:
+    """An SVG of several runs of one thing, over the number of the value from 0 on."""
+    figure, axes = _axes(2.7)
+    for values in series:
+        marker = "o" if len(values) == 1 else ""
+        axes.plot(values, color=ACCENT, linewidth=1.4, alpha=0.75, marker=marker)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(color=INK, alpha=0.25, linewidth=0.6)
+    return _save(figure, "svg")
+
+
+def lines(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    x_label: str,
+    y_label: str,
+    reference: str = "",
+) -> bytes:
+    """An SVG of curves with a legend: name -> abscissas and ordinates.
+
+    Arguments:
+        reference: The name of the curve that the others are to be compared with, if there is one.
+    """
+    figure, axes = _axes(3.2)
+    style: dict[str, Any]
+    colours = cycle(SERIES)
+    for name, (x, y) in series.items():
+        style = {"color": INK, "linewidth": 3.0, "alpha": 0.6}
+        if name != reference:
+            style = {"color": next(colours), "linewidth": 1.6}
+        axes.plot(x, y, label=name, marker="o" if len(x) == 1 else "", **style)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(color=INK, alpha=0.25, linewidth=0.6)
+    if series:
+        axes.legend(frameon=False, labelcolor=INK)
     return _save(figure, "svg")
 
 
