@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
 import torch
 
 from imprior.data.images import read
-from imprior.tasks.sample import contact_sheet, sample, sample_files, stream
+from imprior.tasks.sample import sample, sample_files, stream
 from tests.toys import Toy, ToyConfig
 
 
@@ -65,12 +64,3 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
     assert len(list(sample_files(model, tmp_path, (2, 2), 3, overwrite=True))) == 4
     assert read(tmp_path / "001.png").bits == 8
-
-
-@pytest.mark.parametrize("num", [1, 2, 5, 16])
-def test_sheet_holds_every_image_once(num: int) -> None:
-    images = [torch.full((1, 3, 4), i + 1) for i in range(num)]
-    sheet = contact_sheet(images, gap=1)
-    assert torch.bincount(sheet.flatten(), minlength=num + 1)[1:].tolist() == [12] * num
-    rows, columns = ((side + 1) // size for side, size in zip(sheet.shape[1:], (4, 5), strict=True))
-    assert rows * columns < num + columns and math.isclose(3 * rows, 4 * columns, abs_tol=8)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,19 @@ import torch
 from torch import Tensor
 
 from imprior import checkpoint
-from imprior.data.images import Image, write
+from imprior.data.images import Image, read, write
+from imprior.models import build
+from imprior.models.baselines.gmm import GMMConfig
+from imprior.models.ride.colour import ColourRIDEConfig
 from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
+from imprior.models.ride.multiscale import MultiscaleRIDEConfig
 from imprior.presets import ImageData, Preset
 from imprior.train import shallow
+from imprior.train.progress import Progress
 from imprior.train.samples import Drawing, Source
-from imprior.train.shallow import Progress, ShallowTraining, split, train
+from imprior.train.shallow import ShallowTraining, split
 from imprior.train.stages import Stage
+from imprior.train.training import train
 from tests.models.mcgsms import smooth
 
 CONFIG = MCGSMConfig(
@@ -110,17 +118,17 @@ def test_interruption_while_saving_keeps_the_last_state(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    save, calls = torch.save, []
+    fsync, calls = os.fsync, []
 
-    def broken(state: object, path: Path) -> None:
-        calls.append(path)
-        save(state, path)
+    def broken(descriptor: int) -> None:
+        calls.append(descriptor)
         if len(calls) == 5:
-            path.write_bytes(path.read_bytes()[:100])
+            os.ftruncate(descriptor, 100)
             raise OSError(28, "No space left on device")
+        fsync(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", broken)
+        patch.setattr(os, "fsync", broken)
         with pytest.raises(OSError, match="No space left"):
             train(PRESET, files, tmp_path / "b")
     assert_same(train(PRESET, files, tmp_path / "b").state_dict(), undisturbed)
@@ -189,5 +197,60 @@ def test_grey_model_takes_colour_images_if_its_preset_says_so(
 def test_nothing_to_train_on_or_with_is_refused(files: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no images to train on"):
         train(PRESET, [], tmp_path / "m")
-    with pytest.raises(ValueError, match="this training is for MCGSM, not ImageData"):
+    with pytest.raises(ValueError, match="ImageData is not the config of a model"):
         train(replace(PRESET, config=ImageData()), files, tmp_path / "m")
+    with pytest.raises(ValueError, match="this training is for MCGSM, not GMM"):
+        train(replace(PRESET, config=GMMConfig()), files, tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+# -- models made of parts
+
+GREY = replace(CONFIG, channels=1, colour="none")
+COMPOSED = [
+    pytest.param(ColourRIDEConfig(luma=GREY, chroma=GREY), [1, 2], id="colour"),
+    pytest.param(MultiscaleRIDEConfig(3, coarse=GREY, detail=GREY), [3, 3, 3], id="multiscale"),
+]
+
+
+@pytest.mark.parametrize(("config", "planes"), COMPOSED)
+def test_all_parts_are_trained_wherever_training_was_interrupted(
+    files: list[Path], tmp_path: Path, config: Any, planes: list[int]
+) -> None:
+    preset = replace(PRESET, config=config)
+    seen: list[Progress] = []
+    whole = train(preset, files, tmp_path / "whole", progress=seen.append)
+    names = list(dict.fromkeys(now.stage.split(",")[0] for now in seen))
+    assert len(names) == sum(planes) and names[0].endswith(f"plane 1/{planes[0]}")
+    bits = checkpoint.read(tmp_path / "whole")["provenance"]["figures"]["validation_bits_per_value"]
+    assert len(bits) == len(names)
+    fresh = build(config).state_dict()
+    for name, tensor in whole.state_dict().items():
+        assert not tensor.numel() or not torch.equal(tensor, fresh[name]), name
+    for looks in (2, 7, 4):  # of each sitting
+        with pytest.raises(Stopped):
+            train(preset, files, tmp_path / "m", progress=stop_after(looks))
+    assert_same(train(preset, files, tmp_path / "m").state_dict(), whole.state_dict())
+
+
+@pytest.mark.parametrize(("config", "planes"), COMPOSED)
+def test_parts_are_fitted_to_what_they_model(
+    files: list[Path], config: Any, planes: list[int]
+) -> None:
+    model = build(config)
+    names = [name.rpartition(" plane ")[0] for name, _, _ in shallow.planes_of(model.parts())]
+    assert [names.count(part.name) for part in model.parts()] == planes
+    x = read(files[0]).pixels
+    for part in model.parts():
+        source = Source.of(partial(torch.clone, x)).seen_as(part.images)
+        assert torch.equal(source.read(), part.images(x[None])[0]) and source.area == x[0].numel()
+
+
+def test_images_without_details_are_passed_over(files: list[Path], tmp_path: Path) -> None:
+    narrow = [tmp_path / f"{number}.png" for number in range(4)]
+    for path in narrow:
+        write(path, Image(torch.randint(256, (3, 9, 1)), 8))
+    preset = replace(PRESET, config=MultiscaleRIDEConfig(3, coarse=GREY, detail=GREY))
+    train(preset, [*files, *narrow], tmp_path / "m")
+    with pytest.raises(ValueError, match="too small"):
+        train(preset, narrow, tmp_path / "n")

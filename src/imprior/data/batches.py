@@ -75,6 +75,8 @@ class Patches(Draws):
         length: Number of patches in an epoch.
         seed: Of the draws.
         symmetric: Whether to mirror, turn over and transpose, each with probability 1/2.
+        mirrored: Whether to mirror left to right, with probability 1/2: what is left is right in
+            photographs, but not what is up.
 
     Raises:
         ValueError: If no image has room for a patch.
@@ -88,11 +90,13 @@ class Patches(Draws):
         length: int,
         seed: int = 0,
         symmetric: bool = False,
+        mirrored: bool = False,
     ) -> None:
         if size < 1:
             raise ValueError(f"patches have at least one pixel a side, got {size}")
         self.images = [_compact(x) for x in images]
-        self.size, self.length, self.seed, self.symmetric = size, length, seed, symmetric
+        self.size, self.length, self.seed = size, length, seed
+        self.symmetries = 8 if symmetric else 2 if mirrored else 1
         rooms = [max(0, x.shape[1] - size + 1) * max(0, x.shape[2] - size + 1) for x in self.images]
         self.ends = torch.tensor(rooms, dtype=torch.int64).cumsum(0)
         if not sum(rooms):
@@ -111,7 +115,7 @@ class Patches(Draws):
         from_end = int(self.ends[image] - place) - 1
         top, left = divmod(from_end, x.shape[2] - self.size + 1)
         patch = x[:, top : top + self.size, left : left + self.size].long()
-        return random_symmetry(patch, generator=generator) if self.symmetric else patch
+        return random_symmetry(patch, self.symmetries, generator=generator)
 
 
 class Crops(Draws):
@@ -142,7 +146,7 @@ class Crops(Draws):
             crop = random_crop(x, self.size, generator=generator)
         except ValueError as error:
             raise ValueError(f"{self.images.files[number]}: {error}") from None
-        return random_symmetry(crop, generator=generator) if self.symmetric else crop
+        return random_symmetry(crop, 8 if self.symmetric else 1, generator=generator)
 
 
 def place(rank: int | None, world_size: int | None) -> tuple[int, int]:
@@ -226,12 +230,11 @@ def loader(
         ValueError: On iteration, if the images of a batch differ in size; see also `Shard`.
     """
     shard = Shard(dataset, seed=seed, rank=rank, world_size=world_size, shuffle=shuffle)
-    return DataLoader(
-        dataset, batch_size, sampler=shard, num_workers=num_workers, collate_fn=_stack
-    )
+    return DataLoader(dataset, batch_size, sampler=shard, num_workers=num_workers, collate_fn=stack)
 
 
-def _stack(images: list[Tensor]) -> Tensor:
+def stack(images: list[Tensor]) -> Tensor:
+    """A batch of images that have one size; ValueError if they do not."""
     shapes = sorted({tuple(x.shape) for x in images})
     if len(shapes) > 1:
         raise ValueError(

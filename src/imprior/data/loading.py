@@ -101,9 +101,14 @@ def symmetry(x: Tensor, number: int) -> Tensor:
     return turned.mT if number & 4 else turned
 
 
-def random_symmetry(x: Tensor, *, generator: torch.Generator) -> Tensor:
-    """One of the 8 symmetries, each with the same probability."""
-    return symmetry(x, int(torch.randint(8, (), generator=generator)))
+def random_symmetry(x: Tensor, count: int = 8, *, generator: torch.Generator) -> Tensor:
+    """One of the first `count` symmetries of the square, each with the same probability.
+
+    The first 2 keep or mirror, 4 turn over too, 8 are all; with 1 nothing is drawn or done.
+    """
+    if count == 1:
+        return x
+    return symmetry(x, int(torch.randint(count, (), generator=generator)))
 
 
 def stream_of(*key: int) -> torch.Generator:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from imprior.base import ExactModel, Sampler, require
 from imprior.data.images import Image, write
+from imprior.data.sheet import contact_sheet
 from imprior.inference.walk import draw
 
 
@@ -88,19 +88,6 @@ def sample_files(
         yield target
     write(sheet, _to_image(contact_sheet(drawn), model.bits))
     yield sheet
-
-
-def contact_sheet(images: Sequence[Tensor], gap: int = 2) -> Tensor:
-    """Equally large images (C, H, W) in a near-square grid, black in between: one (C, H', W')."""
-    channels, height, width = images[0].shape
-    columns = min(len(images), math.ceil(math.sqrt(len(images) * height / width)))
-    rows = -(-len(images) // columns)
-    size = (channels, rows * (height + gap) - gap, columns * (width + gap) - gap)
-    sheet = torch.zeros(size, dtype=images[0].dtype)
-    for i, image in enumerate(images):
-        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
-        sheet[:, top : top + height, left : left + width] = image
-    return sheet
 
 
 def stream(seed: int, index: int) -> torch.Generator:

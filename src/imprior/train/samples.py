@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from imprior.models.ride.kernels import Bins
-from imprior.models.ride.mcgsm import MCGSM
+from imprior.models.ride.planes import ConditionalMCGSM
 from imprior.transforms import causal
 
 Noise = Literal["all", "target"]
@@ -50,6 +50,10 @@ class Source:
         """The source that `read` reads; reads it once to know its area."""
         return cls(read, read()[0].numel())
 
+    def seen_as(self, images: Callable[[Tensor], Tensor]) -> Source:
+        """The source of what `images` makes of it: see `base.Part`; its area stays."""
+        return Source(lambda: images(self.read()[None])[0], self.area)
+
 
 class Samples(NamedTuple):
     """Contexts and targets of one plane.
@@ -71,7 +75,7 @@ def positions(
     height: int, width: int, count: int, margin: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Rows and columns drawn uniformly; never (0, 0), which has no context."""
-    if margin and (height <= margin or width <= 2 * margin):
+    if height <= margin or width <= 2 * margin:
         return torch.zeros(0).long(), torch.zeros(0).long()
     y = torch.randint(margin, height, (count,), generator=generator)
     x = torch.randint(margin, width - margin, (count,), generator=generator)
@@ -80,7 +84,7 @@ def positions(
 
 
 def draw(
-    model: MCGSM,
+    model: ConditionalMCGSM,
     plane: int,
     sources: Sequence[Source],
     drawing: Drawing,
@@ -95,10 +99,11 @@ def draw(
     parts = []
     for number, (source, count) in enumerate(zip(sources, shares(sources, drawing), strict=True)):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
-        if count:
-            parts.append(_draw_from(model, plane, source.read(), count, drawing, generator))
+        image = source.read() if count else torch.empty(0)
+        if image.numel():  # of an image one pixel wide there may be no details
+            parts.append(_draw_from(model, plane, image, count, drawing, generator))
     joined = [torch.cat(columns) for columns in zip(*parts, strict=True)]
-    if not len(joined[0]):
+    if not joined or not len(joined[0]):
         raise ValueError(
             f"no pixel of the {len(sources)} images has a whole neighbourhood: they are too small"
         )
@@ -117,7 +122,12 @@ def shares(sources: Sequence[Source], drawing: Drawing) -> list[int]:
 
 
 def _draw_from(
-    model: MCGSM, plane: int, image: Tensor, count: int, drawing: Drawing, rng: torch.Generator
+    model: ConditionalMCGSM,
+    plane: int,
+    image: Tensor,
+    count: int,
+    drawing: Drawing,
+    rng: torch.Generator,
 ) -> Samples:
     canvas = model.to_canvas(image[None])[0]
     margin = model.contexts[plane].reach if drawing.interior else 0
@@ -149,7 +159,7 @@ class Whitened(NamedTuple, Generic[Target]):
 
 
 def whiten(
-    model: MCGSM, whitening: causal.ConditionalWhitening, samples: Samples
+    model: ConditionalMCGSM, whitening: causal.ConditionalWhitening, samples: Samples
 ) -> tuple[Whitened[Tensor], Whitened[Bins]]:
     """The samples as points of a density, and as bins of a mass."""
     pieces = list(_pieces(samples))

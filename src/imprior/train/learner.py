@@ -1,0 +1,137 @@
+"""The one Lightning module: it trains whatever offers a loss.
+
+Importing this module imports Lightning, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Literal, Protocol, cast, runtime_checkable
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from imprior.data.batches import Draws, ImageFiles
+from imprior.data.feed import feed
+from imprior.train.config import FitConfig
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """What a network offers to be trained: both are the same whenever they get the same batch.
+
+    A batch is what the data are: int64 images (B, C, H, W), or floats in [0, 1] that carry their
+    dequantization noise already.
+    """
+
+    def loss(self, batch: Tensor) -> Tensor:
+        """What training lowers: a scalar, mean nats per dimension."""
+        ...
+
+    def metrics(self, batch: Tensor) -> dict[str, Tensor]:
+        """Figures, such as `bits_per_dim`: scalars, each a mean over the images of the batch."""
+        ...
+
+
+class Learner(LightningModule):
+    """A network, the moving average of its weights, and the batches that it learns from.
+
+    Lightning's own callback for such averages is not used: it validates within Lightning's loop,
+    which hangs if processes have different numbers of batches, and averages integers too.
+
+    Arguments:
+        network: A `Trainable`; trained in place.
+        config: How to train.
+        images: What to train on.
+        seed: Of the order of the images.
+        num_workers: Processes that load them.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: FitConfig,
+        images: ImageFiles | Draws,
+        *,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.average = None
+        if config.weight_average:
+            self.average = copy.deepcopy(network).requires_grad_(False).eval()
+        self.config, self.images, self.seed, self.workers = config, images, seed, num_workers
+
+    @property
+    def judged(self) -> nn.Module:
+        """What is validated, kept and returned: the average, if there is one."""
+        return self.network if self.average is None else self.average
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Called by Lightning."""
+        return self.config.make_optimizer(p for p in self.network.parameters() if p.requires_grad)
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        """Called by Lightning when it knows the step to go on from: the batches from there on.
+
+        They are endless, as a length would have Lightning count them, from 0 again on resuming.
+        """
+        return feed(
+            self.images,
+            self.config.batch_size,
+            start=self.trainer.global_step,
+            seed=self.seed,
+            num_workers=self.workers,
+        )
+
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        """Called by Lightning: sets the rate, of which nothing has to be restored on resuming."""
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.config.rate(self.trainer.global_step)
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        """Called by Lightning, under its mixed precision."""
+        return cast(Trainable, self.network).loss(batch)
+
+    @torch.no_grad()
+    def update_average(self, step: int) -> None:
+        """Moves the average towards the weights that `step`, counted from 0, ended with."""
+        if self.average is None:
+            return
+        parameters = [list(module.parameters()) for module in (self.average, self.network)]
+        get_ema_multi_avg_fn(self.config.decay(step))(*parameters, None)
+        for mean, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            mean.copy_(now)
+
+    @torch.no_grad()
+    def validate(self, batches: Iterable[Tensor]) -> dict[str, float]:
+        """Mean metrics of images that are shared out to the processes, each image counting once.
+
+        In 32 bits, and past the wrapper for several processes, which would wait for the others in
+        every batch.
+        """
+        network, count = self.judged, 0
+        was_training = network.training
+        network.eval()
+        sums: dict[str, Tensor] = {}
+        for batch in batches:
+            figures = cast(Trainable, network).metrics(batch.to(self.device))
+            for name, value in figures.items():
+                sums[name] = sums.get(name, 0) + value.detach().double().cpu() * len(batch)
+            count += len(batch)
+        network.train(was_training)
+        names = sorted(sums)
+        values = torch.stack([*(sums[name] for name in names), torch.tensor(count).double()])
+        *totals, total = self.across(values, "sum").tolist()
+        return {name: value / total for name, value in zip(names, totals, strict=True)}
+
+    def across(self, values: Tensor, how: Literal["sum", "mean"]) -> Tensor:
+        """The sum or mean of the values of all processes, on the CPU."""
+        if self.trainer.world_size > 1:
+            values = self.trainer.strategy.reduce(values.to(self.device), reduce_op=how)
+        return values.cpu()

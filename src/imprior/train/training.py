@@ -1,0 +1,174 @@
+"""Training of a preset: from image files to a model folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from imprior import checkpoint
+from imprior.base import ImageModel, Part
+from imprior.data import images
+from imprior.data.datasets import checksum
+from imprior.data.loading import match
+from imprior.models import build
+from imprior.models.ride.model import RIDE
+from imprior.provenance import commit, versions
+from imprior.train.progress import Progress
+from imprior.train.recurrent import RecurrentTraining, fit_recurrent
+from imprior.train.runs import Run
+from imprior.train.samples import Source
+from imprior.train.shallow import ShallowTraining, fit_model, planes_of, split
+
+if TYPE_CHECKING:
+    from imprior.presets import Preset
+
+
+@dataclass(frozen=True)
+class PartTrainings:
+    """How a model is trained that is a RIDE and mixtures given what the RIDE models.
+
+    Attributes:
+        first: Of the first part: luma, or the low-pass.
+        rest: Of all others.
+    """
+
+    first: RecurrentTraining
+    rest: ShallowTraining
+
+
+Training = ShallowTraining | RecurrentTraining | PartTrainings
+
+
+def read(path: Path, preset: Preset) -> Tensor:
+    """The integers that a preset's model sees of an image file, (C, H, W).
+
+    Raises:
+        ValueError: If the file cannot be read or does not fit.
+    """
+    config, data = preset.config, preset.data
+    options = {"gray": data.gray, "reduce_bits": data.reduce_bits}
+    return match(images.read(path), config.channels, config.bits, **options).pixels
+
+
+def recurrent_part(part: Part) -> RIDE:
+    """The RIDE of a part.
+
+    Raises:
+        ValueError: If it is another model.
+    """
+    if isinstance(part.model, RIDE):
+        return part.model
+    raise ValueError(f"this training is for RIDE, not {type(part.model).__name__}")
+
+
+def check(model: ImageModel, training: Training) -> None:
+    """Raises ValueError unless a model can be trained in this way."""
+    first, *rest = model.parts()
+    if isinstance(training, ShallowTraining):
+        planes_of([first, *rest])
+        return
+    recurrent_part(first)
+    if rest and isinstance(training, RecurrentTraining):
+        raise ValueError(f"{type(model).__name__} has parts that this training does not reach")
+    planes_of(rest)
+
+
+def train(
+    preset: Preset,
+    files: Sequence[Path],
+    out: Path,
+    *,
+    seed: int = 0,
+    resume: bool = True,
+    progress: Callable[[Progress], None] = lambda _: None,
+    data_name: str | None = None,
+    licence: str | None = None,
+) -> ImageModel:
+    """Trains a preset's model on image files and saves it as a model folder.
+
+    Until it is complete, the run's state lies in the folder `OUT.training`. An interrupted run
+    that is started again with the same arguments ends with the same weights.
+
+    Arguments:
+        preset: Model, training and data settings.
+        files: Image files; some are kept for validation.
+        out: The model folder to write.
+        seed: Of the drawn pixels and the start of the mixtures.
+        resume: Whether to go on from an interrupted run's state.
+        progress: Called after every few steps.
+        data_name, licence: Of the images and of the weights, for the model card.
+
+    Raises:
+        ValueError: If there are no files, one cannot be used, or the state does not fit.
+    """
+    if not files:
+        raise ValueError("no images to train on")
+    model = build(preset.config)
+    check(model, preset.training)
+    started = time.monotonic()
+    data_checksum = checksum(files)
+    settings = {"preset": dataclasses.asdict(preset), "seed": seed, "data": data_checksum}
+    run = Run(Path(f"{out}.training"), json.dumps(settings, sort_keys=True), resume=resume)
+    sources = [Source.of(partial(read, path, preset)) for path in files]
+    bits = fit_parts(model, sources, preset.training, seed, run, progress)
+    provenance = {
+        "data": data_name or f"{len(files)} images",
+        "data_checksum": data_checksum,
+        "licence": licence,
+        "training": dataclasses.asdict(preset.training),
+        "seed": seed,
+        "commit": commit(),
+        "versions": versions(),
+        "figures": {
+            "validation_bits_per_value": bits,
+            "seconds": round(time.monotonic() - started),
+        },
+    }
+    checkpoint.save(model, out, provenance)
+    run.remove()
+    return model
+
+
+def fit_parts(
+    model: ImageModel,
+    sources: Sequence[Source],
+    training: Training,
+    seed: int,
+    run: Run,
+    progress: Callable[[Progress], None],
+) -> list[float]:
+    """Fits all parts of a model; returns the validation bits per value of what each was told."""
+    if isinstance(training, ShallowTraining):
+        return fit_model(model, sources, training, seed, run, progress)
+    first, *rest = model.parts()
+    recurrent = training if isinstance(training, RecurrentTraining) else training.first
+    figure = _fit_first(first, sources, recurrent, seed, run, progress)
+    if isinstance(training, RecurrentTraining):
+        return [figure]
+    return [figure, *fit_model(model, sources, training.rest, seed, run, progress, rest)]
+
+
+def _fit_first(
+    part: Part,
+    sources: Sequence[Source],
+    training: RecurrentTraining,
+    seed: int,
+    run: Run,
+    progress: Callable[[Progress], None],
+) -> float:
+    target, parts = recurrent_part(part), split(sources, training.validation_share)
+    pixels = [[source.seen_as(part.images).read() for source in some] for some in parts]
+    options: dict[str, Any] = {"seed": seed, "progress": progress}
+    model, bits = fit_recurrent(
+        target.config, (pixels[0], pixels[1]), training, run.folder / "recurrent", **options
+    )
+    target.load_state_dict(model.state_dict())
+    return bits
