@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,20 @@ class Step:
 
     where: Tensor
     pmfs: BinnedMixture
+
+
+class Part(NamedTuple):
+    """A part of a model that is trained by itself.
+
+    Attributes:
+        name: For people; empty if the part is the whole model.
+        model: The part.
+        images: Makes what the part takes of the integer images (B, C, H, W) of the whole model.
+    """
+
+    name: str
+    model: ImageModel
+    images: Callable[[Tensor], Tensor]
 
 
 class ImageModel(nn.Module, ABC):
@@ -103,6 +117,10 @@ class ImageModel(nn.Module, ABC):
                 f"{type(self).__name__} takes {self.bits}-bit values 0 to {2**self.bits - 1}, "
                 f"got values {low} to {high}"
             )
+
+    def parts(self) -> list[Part]:
+        """What is trained independently: the model itself, unless it is made of several."""
+        return [Part("", self, lambda x: x)]
 
     def extra_repr(self) -> str:
         fields = dataclasses.fields(self.config)
@@ -176,6 +194,22 @@ class ExactModel(LikelihoodModel, Sampler):
         for step in self.conditionals(canvas):
             flat[step.where] = step.pmfs.sample(generator)
         return self.from_canvas(canvas)
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """A model with a density of continuous images that tells which way is more likely.
+
+    A protocol, not a base class: an exact model may have such a density beside its mass.
+    """
+
+    def log_density_map(self, x: Tensor) -> Tensor:
+        """Log-density of every value given those before it, nats, float64 (B, C, H, W).
+
+        Differentiable by `x`: floats in [0, 1], shape (B, C, H, W); the integer k of b bits is
+        the interval [k, k + 1] / 2^b.
+        """
+        ...
 
 
 class Denoiser(ImageModel):

@@ -16,8 +16,9 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import safetensors.torch
 import torch
@@ -196,7 +197,7 @@ def _rebuild(name: str, config: Mapping[str, Any]) -> ImageModel:
 
 def _parse(kind: type, values: Mapping[str, Any]) -> Any:
     """Builds a config from JSON: every field named exactly once, lists as tuples."""
-    names = {field.name for field in dataclasses.fields(kind)}
+    names = {field.name for field in fields(kind)}
     if unknown := sorted(set(values) - names):
         raise ValueError(f"unknown field {', '.join(unknown)}")
     if missing := sorted(names - set(values)):
@@ -206,8 +207,13 @@ def _parse(kind: type, values: Mapping[str, Any]) -> Any:
 
 
 def _parse_value(hint: Any, value: Any) -> Any:
-    if isinstance(value, dict) and dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _parse(hint, value)
+    kinds: list[Any] = [
+        kind for kind in get_args(hint) or (hint,) if dataclasses.is_dataclass(kind)
+    ]
+    if isinstance(value, dict) and kinds:
+        # Which of several configs it is, their fields tell: no two have the same.
+        fitting = [kind for kind in kinds if value.keys() == {f.name for f in fields(kind)}]
+        return _parse((fitting or kinds)[0], value)
     return tuple(_parse_value(None, item) for item in value) if isinstance(value, list) else value
 
 

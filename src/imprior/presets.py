@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from imprior.models.ride.colour import ColourRIDEConfig
 from imprior.models.ride.mcgsm import MCGSMConfig
+from imprior.models.ride.model import RIDEConfig
+from imprior.models.ride.multiscale import MultiscaleRIDEConfig
+from imprior.train.config import FitConfig
+from imprior.train.recurrent import RecurrentStage, RecurrentTraining
 from imprior.train.samples import Drawing
 from imprior.train.shallow import ShallowTraining
 from imprior.train.stages import Stage
@@ -45,6 +50,10 @@ class Preset:
     source: str
 
 
+GRAY = ImageData(gray=True)
+COLOUR = ImageData()
+
+
 def _fit(pixels: int, adam: int, mass: int, batch: int = 8192, check: int = 250) -> ShallowTraining:
     """First the density of dequantized values, then the mass of integers."""
     return ShallowTraining(
@@ -71,6 +80,59 @@ def _bsds300(
     return Preset(config, training, ImageData(gray=True), published, f"{THEIS_2015}, Table 1")
 
 
+def _recurrent(
+    layers: int,
+    steps: int,
+    *,
+    size: int = 36,
+    batch: int = 16,
+    rate: float = 0.005,
+    target: Literal["density", "mass"] = "density",
+    lbfgs: int = 0,
+) -> RecurrentStage:
+    """Adam with a moving average of the weights."""
+    fit = FitConfig(
+        steps,
+        batch,
+        rate,
+        betas=(0.9, 0.99),
+        warmup_steps=min(200, steps // 10),
+        final_fraction=0.01,
+        gradient_clip=1.0,
+        weight_average=0.999,
+        validate_every=min(1000, steps),
+        validation_batch=50,
+    )
+    return RecurrentStage(layers, size, target, fit, lbfgs)
+
+
+def _ride_bsds300(layers: int, bits_per_pixel: float, *stages: RecurrentStage) -> Preset:
+    published = {"bsds300/inf": (bits_per_pixel, "bit/px")}
+    training = RecurrentTraining(stages)
+    source = f"{THEIS_2015}, Table 2; trained by Adam instead of plain gradient descent"
+    return Preset(RIDEConfig(num_layers=layers), training, GRAY, published, source)
+
+
+def _published(layers: int, bits_per_pixel: float) -> Preset:
+    """The published schedule: patches of 8 to 22 pixels, falling rates, L-BFGS after each."""
+    rates = (1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001, 0.0005)
+    stages = []
+    for number, rate in enumerate(rates):
+        size = 8 + 2 * number
+        # One pass over the 180 pictures and their mirror images, in patches side by side.
+        steps = 180 * 2 * (481 // size) * (321 // size) // 50
+        fit = FitConfig(
+            steps, 50, rate, optimizer="sgd", momentum=0.9, schedule="constant",
+            validation_batch=50,
+        )  # fmt: skip
+        stages.append(RecurrentStage(min(layers, 1 + number), size, "density", fit, 500))
+    published = {"bsds300/inf": (bits_per_pixel, "bit/px")}
+    training = RecurrentTraining(tuple(stages))
+    return Preset(
+        RIDEConfig(num_layers=layers), training, GRAY, published, f"{THEIS_2015}, as published"
+    )
+
+
 def _tiny(channels: int) -> MCGSMConfig:
     return MCGSMConfig(
         channels=channels,
@@ -84,8 +146,29 @@ def _tiny(channels: int) -> MCGSMConfig:
     )
 
 
-GRAY = ImageData(gray=True)
-COLOUR = ImageData()
+def _tiny_ride(channels: int) -> RIDEConfig:
+    return RIDEConfig(
+        channels=channels,
+        num_layers=2,
+        num_units=8,
+        num_components=4,
+        num_scales=2,
+        num_features=4,
+        rows=2,
+        columns=2,
+        num_first=4,
+    )
+
+
+_TINY = RecurrentTraining(
+    (
+        _recurrent(1, 60, size=20, batch=8, target="mass"),
+        _recurrent(2, 40, size=20, batch=8, target="mass", lbfgs=10),
+    ),
+    borders=True,
+    validation_patches=20,
+    sampled_patches=50,
+)
 
 PRESETS: dict[str, Preset] = {
     "mcgsm-gray-tiny": Preset(
@@ -93,6 +176,22 @@ PRESETS: dict[str, Preset] = {
     ),
     "mcgsm-rgb-tiny": Preset(
         _tiny(3), _fit(40_000, 200, 100, 2048, 50), COLOUR, {}, "For tests: seconds on a CPU."
+    ),
+    "ride-gray-tiny": Preset(_tiny_ride(1), _TINY, GRAY, {}, "For tests: a minute on a CPU."),
+    "ride-rgb-tiny": Preset(_tiny_ride(3), _TINY, COLOUR, {}, "For tests: a minute on a CPU."),
+    "ride-colour-tiny": Preset(
+        ColourRIDEConfig(luma=_tiny(1), chroma=_tiny(1)),
+        _fit(40_000, 200, 100, 2048, 50),
+        COLOUR,
+        {},
+        "For tests: seconds on a CPU. Luma is an MCGSM's.",
+    ),
+    "ride-multiscale-tiny": Preset(
+        MultiscaleRIDEConfig(coarse=_tiny(1), detail=_tiny(1)),
+        _fit(40_000, 200, 100, 2048, 50),
+        GRAY,
+        {},
+        "For tests: seconds on a CPU. The low-pass is an MCGSM's.",
     ),
     "mcgsm-gray-demo": Preset(
         MCGSMConfig(), _fit(600_000, 3_000, 1_000), GRAY, {}, "A minute on two cores."
@@ -111,6 +210,11 @@ PRESETS: dict[str, Preset] = {
         {},
         "The bundled colour model, on the same photographs: half an hour on a core.",
     ),
+    "ride-bsds300-1": _ride_bsds300(1, 3.802, _recurrent(1, 16_000, lbfgs=50)),
+    "ride-bsds300-2": _ride_bsds300(
+        2, 3.869, _recurrent(1, 5_000), _recurrent(2, 12_000, lbfgs=50)
+    ),
+    "ride-bsds300-2-published": _published(2, 3.869),
     "mcgsm-bsds300-16": _bsds300(16, 3.688, 48, 30_000, 100),
     "mcgsm-bsds300-32": _bsds300(32, 3.706, 48, 30_000, 50),
     "mcgsm-bsds300-64": _bsds300(64, 3.716, 64, 20_000, 20),

@@ -142,7 +142,7 @@ def test_image_does_not_see_the_rest_of_its_batch(monkeypatch: pytest.MonkeyPatc
         whole = model.log_prob_map(x)
         density = model.log_density_map(model.unit(x))
         assert_close(torch.cat([model.log_prob_map(image[None]) for image in x]), whole, 1e-12)
-        monkeypatch.setattr("imprior.models.ride.mcgsm.ROWS_AT_ONCE", 7)
+        monkeypatch.setattr("imprior.models.ride.planes.ROWS_AT_ONCE", 7)
         assert_close(model.log_prob_map(x), whole, 1e-12)
         assert_close(model.log_density_map(model.unit(x)), density, 1e-12)
 

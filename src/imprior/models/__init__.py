@@ -1,6 +1,25 @@
 """What a prior is: the model classes that a checkpoint may name."""
 
-from imprior.models.baselines.gmm import GMM
-from imprior.models.ride.mcgsm import MCGSM
+from typing import Any
 
-MODELS = (MCGSM, GMM)
+from imprior.base import ImageModel
+from imprior.models.baselines.gmm import GMM
+from imprior.models.ride.colour import ColourRIDE
+from imprior.models.ride.mcgsm import MCGSM
+from imprior.models.ride.model import RIDE
+from imprior.models.ride.multiscale import MultiscaleRIDE
+
+MODELS = (MCGSM, RIDE, ColourRIDE, MultiscaleRIDE, GMM)
+
+
+def build(config: Any) -> ImageModel:
+    """The model of a config, as it is before training.
+
+    Raises:
+        ValueError: If no model has such a config.
+    """
+    models: tuple[type[ImageModel], ...] = MODELS
+    for model in models:
+        if model.config_class is type(config):
+            return model(config)
+    raise ValueError(f"{type(config).__name__} is not the config of a model")

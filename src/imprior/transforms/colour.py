@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
-def _half(x: Tensor) -> Tensor:
-    return x / 2 if x.is_floating_point() else x >> 1
+from imprior.transforms import haar
 
 
 def ycocg(rgb: Tensor) -> Tensor:
@@ -26,29 +24,26 @@ def ycocg(rgb: Tensor) -> Tensor:
     Source: Malvar & Sullivan (2003), YCoCg-R.
     """
     red, green, blue = rgb.unbind(1)
-    orange = red - blue
-    t = blue + _half(orange)
-    green_difference = green - t
-    return torch.stack([t + _half(green_difference), green_difference, orange], 1)
+    t, orange = haar.mean_and_difference(red, blue)
+    luma, green_difference = haar.mean_and_difference(green, t)
+    return torch.stack([luma, green_difference, orange], 1)
 
 
 def inverse_ycocg(planes: Tensor) -> Tensor:
     """(Y, Cg, Co) back to RGB: the inverse of `ycocg`."""
     luma, green_difference, orange = planes.unbind(1)
-    t = luma - _half(green_difference)
-    green = green_difference + t
-    blue = t - _half(orange)
-    return torch.stack([blue + orange, green, blue], 1)
+    green, t = haar.pair_of(luma, green_difference)
+    red, blue = haar.pair_of(t, orange)
+    return torch.stack([red, green, blue], 1)
 
 
 def ycocg_support(earlier: list[Tensor], bits: int) -> tuple[Tensor, Tensor]:
     r"""Smallest and largest value that the next plane can have, given the earlier ones.
 
-    Y takes all of [0, 2^b). Given Y, Cg ranges over an interval, since
-    :math:`t = Y - \lfloor C_g/2 \rfloor` and :math:`G = C_g + t` must both lie in [0, 2^b), t
-    falls and G rises with Cg, and every such t is reached (by R = B = t). Given both, Co ranges
-    over an interval for the same reason, with B and R in place of t and G. So a distribution over
-    these intervals, plane by plane, is one over RGB images: no mass is lost to impossible colours.
+    Y takes all of [0, 2^b). Y is the mean of G and t and Cg their difference, t is the mean of R
+    and B and Co theirs, and every such t is reached (by R = B = t); so Cg given Y, and Co given
+    both, range over an interval (`haar.difference_bounds`). A distribution over these intervals,
+    plane by plane, is one over RGB images: no mass is lost to impossible colours.
 
     Arguments:
         earlier: The integer planes before the wanted one, of any equal shape: [Y] or [Y, Cg].
@@ -57,12 +52,5 @@ def ycocg_support(earlier: list[Tensor], bits: int) -> tuple[Tensor, Tensor]:
     Returns:
         Inclusive bounds, int64, of the shape of the planes.
     """
-    largest = 2**bits - 1
-    # The two others are t, or what is left when `offset` of the difference is taken away:
-    # 0 <= base - floor(d/2) <= largest and 0 <= base - floor(d/2) + d <= largest.
-    base = earlier[0] if len(earlier) == 1 else earlier[0] - (earlier[1] >> 1)
-    # floor(d/2) <= base and ceil(d/2) <= largest - base; floor(d/2) >= base - largest and
-    # ceil(d/2) >= -base.
-    high = torch.minimum(2 * base + 1, 2 * (largest - base))
-    low = torch.maximum(2 * (base - largest), -2 * base - 1)
-    return low, high
+    mean = earlier[0] if len(earlier) == 1 else haar.pair_of(earlier[0], earlier[1])[1]
+    return haar.difference_bounds(mean, bits)

@@ -119,6 +119,49 @@ def positions(
 
 
 @njit(cache=True)
+def weigh(
+    z: Floats,
+    places: tuple[Floats, Floats, Floats],
+    beta2: Floats,
+    eta: Floats,
+    precision: Floats,
+    inverse_scale: Floats,
+    energy: Floats,
+) -> None:
+    """Turns features and means, (F + C,), into weights, means and inverse scales, (C * S,) each.
+
+    Arguments:
+        z: One pixel's features, then its means in grey levels.
+        places: Where weights, means and inverse scales are written.
+        energy: Room for (C,) numbers.
+    """
+    weights, means, spreads = places
+    num_features, num_components = beta2.shape
+    scales = eta.size // num_components
+    energy[:] = 0.0
+    for n in range(num_features):
+        squared = z[n] * z[n]
+        for c in range(num_components):
+            energy[c] += squared * beta2[n, c]
+    largest = -np.inf
+    for c in range(num_components):
+        for s in range(scales):
+            k = c * scales + s
+            logit = eta[k] - 0.5 * precision[k] * energy[c]
+            largest = max(largest, logit)
+            weights[k] = logit
+            means[k] = z[num_features + c]
+    for k in range(eta.size):
+        weights[k] = exp(weights[k] - largest)
+        spreads[k] = inverse_scale[k]
+    total = 0.0
+    for k in range(eta.size):
+        total += weights[k]
+    for k in range(eta.size):
+        weights[k] /= total
+
+
+@njit(cache=True)
 def mixtures(
     padded: Integers,
     base: Integers,
@@ -143,7 +186,6 @@ def mixtures(
     num_features, num_components = beta2.shape
     num_rows = num_features + num_components
     num_experts = eta.size
-    scales = num_experts // num_components
     weights = np.empty((base.size, num_experts))
     means = np.empty((base.size, num_experts))
     spreads = np.empty((base.size, num_experts))
@@ -162,27 +204,8 @@ def mixtures(
                     z[i, n] += value * matrix[d, n]
         for i in range(count):
             row = start + i
-            energy[:] = 0.0
-            for n in range(num_features):
-                squared = z[i, n] * z[i, n]
-                for c in range(num_components):
-                    energy[c] += squared * beta2[n, c]
-            largest = -np.inf
-            for c in range(num_components):
-                for s in range(scales):
-                    k = c * scales + s
-                    logit = eta[k] - 0.5 * precision[k] * energy[c]
-                    largest = max(largest, logit)
-                    weights[row, k] = logit
-                    means[row, k] = z[i, num_features + c]
-            for k in range(num_experts):
-                weights[row, k] = exp(weights[row, k] - largest)
-                spreads[row, k] = inverse_scale[k]
-            total = 0.0
-            for k in range(num_experts):
-                total += weights[row, k]
-            for k in range(num_experts):
-                weights[row, k] /= total
+            places = weights[row], means[row], spreads[row]
+            weigh(z[i], places, beta2, eta, precision, inverse_scale, energy)
     return weights, means, spreads
 
 

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from imprior.models.ride import kernels
 from imprior.models.ride.kernels import CHUNK, Bins, Folded
+from imprior.models.ride.score import score
 
 
 class FactorizedMCGSM(nn.Module):
@@ -90,6 +91,18 @@ class FactorizedMCGSM(nn.Module):
         targets = y if isinstance(y, Bins) else (y,)
         return _LogProb.apply(x, *parts, *targets)
 
+    def total_log_prob(self, x: Tensor, y: Tensor | Bins) -> Tensor:
+        """The sum of `log_prob` over all rows, a scalar, in nats, in float64.
+
+        Gradients are computed along with it, in one pass: two thirds of the cost of going through
+        `log_prob`. They reach x and the parameters, but not y.
+        """
+        if not torch.is_grad_enabled():
+            return self.log_prob(x, y).sum(dtype=torch.float64)
+        p = self.folded()
+        targets = y if isinstance(y, Bins) else (y,)
+        return _Total.apply(x, p.matrix, p.means, p.beta2, p.eta, p.alpha, *targets)
+
     @torch.no_grad()
     def gates(self, x: Tensor) -> Tensor:
         """p(c, s | x), shape (N, C, S); without gradients."""
@@ -112,10 +125,9 @@ class FactorizedMCGSM(nn.Module):
         p = self.folded()
         total, gradient = 0.0, kernels.zero_gradient(p, torch.float64)
         for rows, targets in chunks(x, y):
-            f = kernels.forward(p, rows)
-            fit = kernels.likelihood(p, f, targets)
-            total += float(fit.log_prob.sum(dtype=torch.float64))
-            gradient.add_(kernels.backward(p, rows, f, fit)[0])
+            value, of_chunk, _ = score(p, rows, targets)
+            total += value
+            gradient.add_(of_chunk)
         self._set_gradient(gradient, -1.0 / len(x))
         return total / len(x)
 
@@ -212,3 +224,30 @@ class _LogProb(torch.autograd.Function):
         by_eta, by_alpha = gradient.eta[:, :, None], gradient.alpha[:, :, None]
         by_parts = (gradient.matrix, gradient.means[:, None], gradient.beta2, by_eta, by_alpha)
         return torch.cat(by_x), *by_parts, *by_y
+
+
+class _Total(torch.autograd.Function):
+    """The sum of log-probabilities, which in one pass gives its gradient too."""
+
+    @staticmethod
+    def forward(ctx, x, matrix, means, beta2, eta, alpha, *targets):  # type: ignore[no-untyped-def]
+        p = Folded(matrix, means, beta2, eta, alpha, alpha.exp())
+        y = Bins(*targets) if len(targets) > 1 else targets[0]
+        gradient, by_x = kernels.zero_gradient(p, x.dtype), torch.empty_like(x)
+        total = 0.0
+        for (rows, part), place in zip(chunks(x, y), by_x.split(CHUNK), strict=True):
+            value, of_chunk, by_rows = score(p, rows, part)
+            total += value
+            gradient.add_(of_chunk)
+            torch.mm(by_rows.T, matrix, out=place)
+        ctx.save_for_backward(by_x, *gradient)
+        ctx.num_targets = len(targets)
+        return torch.tensor(total, dtype=torch.float64, device=x.device)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, scale):  # type: ignore[no-untyped-def]
+        scale = scale.to(ctx.saved_tensors[0].dtype)
+        by_x, matrix, means, beta2, eta, alpha = (scale * t for t in ctx.saved_tensors)
+        by_parts = (matrix, means[:, None], beta2, eta[:, :, None], alpha[:, :, None])
+        return by_x, *by_parts, *(None,) * ctx.num_targets
