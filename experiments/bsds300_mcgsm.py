@@ -22,9 +22,10 @@ from experiments import bsds300, records
 from imprior import checkpoint, provenance
 from imprior.models.ride.mcgsm import MCGSM
 from imprior.presets import PRESETS
+from imprior.train.progress import Progress
 from imprior.train.runs import Run
 from imprior.train.samples import Source
-from imprior.train.shallow import Progress, fit_model
+from imprior.train.shallow import fit_model
 from imprior.transforms import causal
 
 RESULTS = Path(__file__).parent / "results" / "bsds300.json"

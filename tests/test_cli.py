@@ -22,6 +22,7 @@ import torch
 
 from imprior import arguments, checkpoint, cli
 from imprior.data.images import Image, read, write
+from imprior.inference.symmetry import Ensemble
 from imprior.provenance import PROVENANCE
 from tests.toys import Toy, ToyConfig
 
@@ -91,7 +92,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["train", "--help"],
                                    ["evaluate", "--help"], ["sample", "--help"],
                                    ["compress", "--help"], ["decompress", "--help"],
-                                   ["info", "--help"], ["demo", "--help"]])  # fmt: skip
+                                   ["info", "--help"], ["demo", "--help"],
+                                   ["inpaint", "--help"]])  # fmt: skip
 def test_help_is_everywhere(run: Run, words: list[str]) -> None:
     status, out, _ = run(*words)
     assert status == 0 and "imprior" in out
@@ -111,6 +113,9 @@ def test_help_is_everywhere(run: Run, words: list[str]) -> None:
         (["train", *SMALL, "--data", "d", "--out", "o", "--settings=none.yaml"], "none.yaml"),
         (["train", *SMALL, "--data", "nowhere", "--out", "o"], "nowhere"),
         (["compress", "a.png", "--model", "nonsense", "--out", "o"], "nonsense"),
+        (["inpaint", "a.png", "--model", "m", "--out", "o"], "--mask"),
+        (["inpaint", "a.png", "--model", "m", "--out", "o", "--mask=m.png", "--box=1"], "--box"),
+        (["inpaint", "a.png", "--model", "m", "--out", "o", "--box=1", "--method=magic"], "magic"),
     ],
 )
 def test_wrong_use_is_status_2(run: Run, words: list[str], named: str) -> None:
@@ -173,6 +178,21 @@ def test_evaluate_prints_and_writes_the_figures(
         "all",
     ]
     assert sorted(tree(tmp_path / "maps")) == ["a.png.png", "sub/b.png.png"]
+
+
+def test_evaluate_averages_over_symmetries(
+    run: Run, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = ("evaluate", photos, "--model", model, "--ensemble", "--json", tmp_path / "f.json")
+    assert run(*words)[0] == 0
+    figures = json.loads((tmp_path / "f.json").read_text())
+    ensemble = Ensemble(Toy(ToyConfig()))
+    for image in figures["images"]:
+        expected = ensemble.bits_per_dim(read(image["path"]).pixels[None]).item()
+        assert image["bits_per_dim"] == pytest.approx(expected, abs=1e-9)
+    assert figures["ensemble"] and figures["likelihood"] == "mass"
+    status, _, err = run(*words, "--map", tmp_path / "maps")
+    assert status == 2 and "only an exact model has surprise maps" in err
 
 
 def test_json_on_standard_output_is_alone_there(
@@ -276,6 +296,77 @@ def interrupted_after(steps: int) -> Callable[..., Any]:
 
     bar = SimpleNamespace(set_description_str=press, disable=False)
     return lambda *_, **__: nullcontext(bar)
+
+
+# -- inpainting
+
+
+def test_inpaint_writes_fillings_figures_and_a_page(
+    run: Run, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    out, mask = tmp_path / "out", tmp_path / "mask.png"
+    pixels = torch.zeros(1, 10, 12, dtype=torch.int64)
+    pixels[:, 4:7, 3:8] = 255
+    write(mask, Image(pixels, bits=8))
+    words = ("inpaint", photos / "a.png", "--model", model, "--out", out, "--samples", 2)
+    status, said, _ = run(*words, "--mask", mask, "--epochs", 3, "--json", tmp_path / "f.json")
+    assert status == 0 and "epoch 3 of 3" in said and "% accepted" in said
+    names = ["000.png", "001.png", "best.png", "deviation.png", "index.html"]
+    assert sorted(tree(out)) == names
+    known = pixels == 0
+    for name in ("000.png", "001.png"):
+        filled = read(out / name).pixels
+        assert torch.equal(filled[known], read(photos / "a.png").pixels[known])
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["missing_pixels"] == 15 and len(figures["fillings"][1]["acceptances"]) == 3
+    first = tree(out)
+    assert run(*words, "--mask", mask, "--epochs", 3)[0] == 2
+    boxed = ("--box", "3,4,5,3", "--epochs", 3, "--overwrite", "--quiet")
+    assert run(*words, *boxed) == (0, "", "")
+    assert {name: tree(out)[name] for name in names[:3]} == {
+        name: first[name] for name in names[:3]
+    }
+
+
+def test_interrupted_inpainting_keeps_the_best_image(
+    run: Run, model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("inpaint", photos / "a.png", "--model", model, "--box", "2,2,3,3", "--epochs", 5)
+    assert run(*words, "--out", tmp_path / "whole")[0] == 0
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "_bar", interrupted_after(3))
+        status, _, err = run(*words, "--out", out)
+    best = out / "best.png"
+    kept = f"interrupted; the best image so far is {best}; the same command goes on from there"
+    assert (status, err) == (130, f"imprior: {kept}\n")
+    assert read(best).pixels.shape == (1, 10, 12)
+    assert run(*words, "--out", out)[0] == 0
+    pictures = {"000.png", "best.png"}
+    done, whole = tree(out), tree(tmp_path / "whole")
+    assert {done[name] for name in pictures} == {whole[name] for name in pictures}
+
+
+def test_holes_that_cannot_be_are_status_2(
+    run: Run, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    image, mask = photos / "a.png", tmp_path / "mask.png"
+    write(mask, Image(torch.zeros(1, 10, 12, dtype=torch.int64), bits=8))
+    colourful(tmp_path / "colour.png")
+    for path, hole, named in (
+        (image, ("--mask", mask), "black everywhere"),
+        (image, ("--mask", tmp_path / "colour.png"), "a mask is as large as its image"),
+        (image, ("--mask", tmp_path / "none.png"), "none.png"),
+        (image, ("--box", "8,8,5,1"), "not inside the image of 12 x 10"),
+        (image, ("--box", "0,0,12,10"), "covers the whole image"),
+        (tmp_path / "colour.png", ("--box", "0,0,1,1"), "--gray"),
+        (image, ("--box", "0,0,1,1", "--samples", 0), "at least 1, got 0"),
+        (image, ("--box", "0,0,1,1", "--method", "map"), "Differentiable"),
+        (image, ("--box", "0,0,1,1", "--seed", -1), "seed"),
+    ):
+        status, _, err = run("inpaint", path, "--model", model, "--out", tmp_path / "o", *hole)
+        assert status == 2 and named in err and len(err.splitlines()) == 1, err
+    assert not (tmp_path / "o").exists()
 
 
 # -- bad input

@@ -107,6 +107,8 @@ def _evaluate(parser: ArgumentParser, words: Sequence[str]) -> None:
     _add(parser, "files", "--model", "--gray", "--reduce-bits")
     names = "png, webp, jpegls, jpeg2000, jxl (effort 7), jxl9 (effort 9)"
     parser.add_argument("--against", default="", metavar="CODEC,...", help=f"measure also {names}")
+    ensemble = "the mean of the probabilities of all 8 mirrored, turned and transposed views"
+    parser.add_argument("--ensemble", action="store_true", help=ensemble)
     parser.add_argument("--map", metavar="DIR", help="write surprise maps there")
     _add(parser, "--device", "--batch-size", "--json", "--quiet")
 
@@ -132,6 +134,37 @@ def size(text: str) -> tuple[int, int]:
     if not (cross and height.isdecimal() and width.isdecimal()):
         raise ValueError(f"--size {text} is not HEIGHTxWIDTH, 64x48 for example")
     return int(height), int(width)
+
+
+def _inpaint(parser: ArgumentParser, words: Sequence[str]) -> None:
+    parser.add_argument("image", metavar="IMAGE", help="an image file")
+    _add(parser, "--model")
+    missing = parser.add_mutually_exclusive_group(required=True)
+    missing.add_argument("--mask", metavar="FILE", help="an image: fill where it is not black")
+    missing.add_argument("--box", metavar="X,Y,W,H", help="fill a rectangle: left, top, size")
+    _add(parser, "--out", metavar="DIR", help="the folder for the fillings and a report")
+    parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many fillings")
+    methods = "draw given all around, climb to the likeliest, or draw once"
+    parser.add_argument("--method", choices=["gibbs", "map", "draw"], default="gibbs", help=methods)
+    parser.add_argument("--epochs", type=int, metavar="N", help="of gibbs (100) or map (50)")
+    parser.add_argument("--flip", choices=["none", "horizontal", "vertical", "both"],
+                        default="none", help="of gibbs: the texture is symmetric")  # fmt: skip
+    _add(parser, "--gray", "--reduce-bits", "--seed", "--json", "--overwrite", "--quiet")
+
+
+def _texture(parser: ArgumentParser, words: Sequence[str]) -> None:
+    from imprior.presets import PRESETS
+
+    parser.add_argument("image", metavar="IMAGE", help="an image file, of one texture all over")
+    _add(parser, "--out", metavar="DIR", help="the folder for models, textures and a report")
+    parser.add_argument("--size", default="512x512", metavar="HxW", help="of the new textures")
+    trained = "what to train, may be repeated (mcgsm-texture and ride-texture, or for RGB theirs)"
+    parser.add_argument("--preset", action="append", metavar="NAME", choices=list(PRESETS),
+                        help=trained)  # fmt: skip
+    parser.add_argument("--samples", type=int, default=2, metavar="N", help="textures a model")
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="T",
+                        help="1 draws from the model, less what is likelier")  # fmt: skip
+    _add(parser, "--gray", "--seed", "--json", "--overwrite", "--quiet")
 
 
 def _compress(parser: ArgumentParser, words: Sequence[str]) -> None:
@@ -168,6 +201,8 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser, Sequence[str]], None]]]
     "train": ("Learn a model from images.", _train),
     "evaluate": ("Tell how many bits images take under a model, and where.", _evaluate),
     "sample": ("Draw images from a model.", _sample),
+    "inpaint": ("Fill a hole in an image, several times if asked to.", _inpaint),
+    "texture": ("Learn one texture in minutes, then draw more of its kind.", _texture),
     "compress": ("Make images smaller without loss.", _compress),
     "decompress": ("Restore compressed images, bit for bit.", _decompress),
     "info": ("Tell what images and models are.", _info),

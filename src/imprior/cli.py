@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from imprior.base import ImageModel
     from imprior.tasks.compress import Compressed
     from imprior.tasks.files import Failure, Run
+    from imprior.train.progress import Progress as TrainingProgress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,9 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
     try:
         return COMMANDS[command](parser.instantiate(args))
-    except KeyboardInterrupt:
-        hint = "; the same command goes on from there" if command == "train" else ""
-        _complain(f"interrupted{hint}")
+    except KeyboardInterrupt as error:
+        kept = f"; {error}" if str(error) else ""
+        goes_on = command in ("train", "inpaint", "texture")
+        _complain(f"interrupted{kept}" + "; the same command goes on from there" * goes_on)
         return 130
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
@@ -52,27 +55,18 @@ def train(args: Namespace) -> int:
     from imprior.checkpoint import CONFIG
     from imprior.data.datasets import find_images
     from imprior.presets import PRESETS
-    from imprior.train import shallow
+    from imprior.train.training import train
 
     preset = PRESETS[args.preset]
-    data = dataclasses.replace(
-        preset.data,
-        gray=args.gray or preset.data.gray,
-        reduce_bits=args.reduce_bits or preset.data.reduce_bits,
-    )
+    gray, reduce = args.gray or preset.data.gray, args.reduce_bits or preset.data.reduce_bits
+    data = dataclasses.replace(preset.data, gray=gray, reduce_bits=reduce)
     preset = dataclasses.replace(preset, config=args.config, training=args.training, data=data)
     out = Path(args.out)
     if (out / CONFIG).exists() and not args.overwrite:
         raise ValueError(f"{out} holds a model already: choose another --out, or --overwrite")
     with _bar(args) as bar:
-
-        def show(progress: shallow.Progress) -> None:
-            bar.total, bar.n = progress.total, progress.step
-            measured = f": {progress.bits:.4f} bits/value" * (progress.step > 0)
-            _tell(args, bar, progress.stage + measured)
-
-        options = {"seed": args.seed, "resume": not args.restart, "progress": show}
-        shallow.train(preset, find_images(args.data), out, **options)
+        options = {"seed": args.seed, "resume": not args.restart}
+        train(preset, find_images(args.data), out, **options, progress=partial(_show, args, bar))
     _say(args, f"{out} is ready; imprior info {out} says what it is")
     return 0
 
@@ -80,6 +74,7 @@ def train(args: Namespace) -> int:
 def evaluate(args: Namespace) -> int:
     """Tells how many bits images take under a model and under codecs, and draws where."""
     from imprior.base import LikelihoodModel, require
+    from imprior.inference.symmetry import Ensemble
     from imprior.report.figures import write_surprise_map
     from imprior.tasks import codecs
     from imprior.tasks import evaluate as task
@@ -88,6 +83,7 @@ def evaluate(args: Namespace) -> int:
     started = time.perf_counter()
     names = codecs.choose([name for name in args.against.split(",") if name])
     model = require(_load(args), LikelihoodModel, "evaluate")
+    model = Ensemble(model) if args.ensemble else model
     options = {name: args[name] for name in ("gray", "reduce_bits", "batch_size", "device")}
     images: list[dict[str, Any]] = []
     failures: list[Failure] = []
@@ -103,8 +99,8 @@ def evaluate(args: Namespace) -> int:
     total = task.total(images)
     if images:
         _say(args, _figures(total["bits_per_dim"], total["codecs"], names, "all"))
-    record = {"model": args.model, "likelihood": model.likelihood, "images": images}
-    record |= {"total": total, "seconds": time.perf_counter() - started}
+    record = {"model": args.model, "likelihood": model.likelihood, "ensemble": args.ensemble}
+    record |= {"images": images, "total": total, "seconds": time.perf_counter() - started}
     return _finish(args, record, failures)
 
 
@@ -127,6 +123,52 @@ def sample(args: Namespace) -> int:
     _say(args, f"{done[-1]} shows all {args.num} images")
     said = {name: args[name] for name in ("model", "size", "seed", "temperature")}
     return _finish(args, said | {"files": done}, [])
+
+
+def inpaint(args: Namespace) -> int:
+    """Fills a hole in an image, several times if asked to."""
+    from imprior.base import LikelihoodModel, require
+    from imprior.report.inpainting import write_report
+    from imprior.tasks.holes import read_with_hole
+    from imprior.tasks.inpaint import Filling
+    from imprior.tasks.inpaint_files import Progress, inpaint_files
+
+    filling = Filling(args.method, args.epochs, flip=args.flip)
+    model = require(_load(args), LikelihoodModel, "inpaint")
+    how = {name: args[name] for name in ("mask", "box", "gray", "reduce_bits")}
+    image, hole = read_with_hole(args.image, model, **how)
+    with _bar(args) as bar:
+
+        def show(at: Progress) -> None:
+            bar.total, bar.n = at.num * (at.epochs + 1), at.sample * (at.epochs + 1) + at.epoch + 1
+            rate = "" if at.acceptance is None else f", {at.acceptance:.1%} accepted"
+            where = f"filling {at.sample + 1} of {at.num}, epoch {at.epoch} of {at.epochs}"
+            kind = "log-density" if args.method == "map" else "log-probability"
+            _tell(args, bar, f"{where}: {kind} {at.log_prob:.1f} nats{rate}")
+
+        options = {"num": args.samples, "seed": args.seed, "overwrite": args.overwrite}
+        options |= {"progress": show}
+        result = inpaint_files(model, image, hole, Path(args.out), filling, **options)
+    _say(args, f"{write_report(result, Path(args.out))} shows what was filled in")
+    return _finish(args, {"model": args.model, **result.record()}, [])
+
+
+def texture(args: Namespace) -> int:
+    """Learns one texture and draws more of its kind."""
+    from imprior.report.texture import write_report
+    from imprior.tasks.texture import Wanted, read_texture
+    from imprior.tasks.texture_files import synthesize
+
+    wanted = Wanted(size(args.size), args.samples, args.seed, args.temperature)
+    image, presets = read_texture(Path(args.image), args.preset, gray=args.gray)
+    out = Path(args.out)
+    with _bar(args) as bar:
+        options = {"overwrite": args.overwrite, "progress": partial(_show, args, bar)}
+        result = synthesize(image, presets, out, wanted, **options)
+    for name, bits in result.bits_per_dim().items():
+        _say(args, f"{bits:.3f} bits per held-out value with {name}")
+    _say(args, f"{write_report(result, out)} shows the texture beside what was drawn")
+    return _finish(args, result.record(), [])
 
 
 def compress(args: Namespace) -> int:
@@ -197,7 +239,7 @@ def demo(args: Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[Namespace], int]] = {
     command.__name__: command
-    for command in (train, evaluate, sample, compress, decompress, info, demo)
+    for command in (train, evaluate, sample, inpaint, texture, compress, decompress, info, demo)
 }
 
 
@@ -216,6 +258,13 @@ def _bar(args: Namespace, *steps: Any, **options: Any) -> Any:
     from tqdm import tqdm
 
     return tqdm(*steps, disable=True if args.quiet else None, leave=False, **options)
+
+
+def _show(args: Namespace, bar: Any, at: TrainingProgress) -> None:
+    """Shows how far a training is."""
+    bar.total, bar.n = at.total, at.step
+    measured = f": {at.bits:.4f} bits/value" * math.isfinite(at.bits)
+    _tell(args, bar, at.stage + measured)
 
 
 def _tell(args: Namespace, bar: Any, text: str) -> None:

@@ -26,7 +26,8 @@ from imprior.tasks.compress import compress, decompress
 from imprior.tasks.evaluate import Evaluation, evaluate
 from imprior.tasks.files import Failure
 from imprior.tasks.sample import sample, stream
-from imprior.train.shallow import Progress, train
+from imprior.train.progress import Progress
+from imprior.train.training import train
 
 QUICK, FULL = "mcgsm-gray-tiny", "mcgsm-gray-demo"
 PRETRAINED = "mcgsm-gray"
@@ -66,7 +67,8 @@ def demo(
     held_out = [photograph.path for photograph in bundled("test")][: 2 if quick else None]
     with spent("training"):
         chosen, folder = PRESETS[preset], out / "model"
-        model = train(chosen, photographs, folder, seed=seed, resume=False, progress=note)
+        trained = train(chosen, photographs, folder, seed=seed, resume=False, progress=note)
+        model = require(trained, ExactModel, "the demo")
     with spent("evaluating, codecs included"):
         results = _evaluate(model, held_out, AGAINST)
     with spent("evaluating with the pretrained model"):
