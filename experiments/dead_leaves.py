@@ -23,6 +23,7 @@ the shape of the curve compares with theirs, its height does not. Ours:
 from __future__ import annotations
 
 import io
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ from experiments.records import Record, append
 from imprior.data.dead_leaves import DeadLeaves
 from imprior.data.files import replace_file
 from imprior.models.ride.mcgsm import MCGSM, MCGSMConfig
+from imprior.models.ride.model import RIDE
 from imprior.report.figures import ACCENT, INK, to_rgb
 from imprior.train.samples import Drawing, Source, whiten
 from imprior.train.shallow import ShallowTraining, draw_split
@@ -61,14 +63,17 @@ def images(seed: int) -> tuple[list[Tensor], list[Tensor]]:
 
 
 @torch.no_grad()
-def score(model: MCGSM, test: Sequence[Tensor], seed: int) -> float:
+def score(model: MCGSM | RIDE, test: Sequence[Tensor], seed: int) -> float:
     """Mean log2-density of a pixel given its neighbourhood; larger is better."""
     generator = torch.Generator().manual_seed(seed)
     inner = slice(MARGIN, SIDE - MARGIN)
+    # A RIDE has learned what follows from whole neighbourhoods, so it begins where there are some.
+    options = {"margin": model.reach} if isinstance(model, RIDE) else {}
     means = []
     for image in test:
         noisy = (image + torch.rand(image.shape, generator=generator)) / 2**BITS
-        means.append(model.log_density_map(noisy[None])[..., inner, inner].mean())
+        density = model.log_density_map(noisy[None], **options)
+        means.append(density[..., inner, inner].mean())
     return float(torch.stack(means).mean()) / math.log(2)
 
 
@@ -131,24 +136,44 @@ def trained(
     return model
 
 
-def draw(image: Tensor, inputs: Sequence[int], bits: Sequence[float]) -> bytes:
+Curve = dict[int, float]
+"""Number of inputs -> bits per pixel."""
+
+
+def curves() -> dict[str, Curve]:
+    """The latest figures that were recorded: name of a model -> its curve."""
+    rows = json.loads(RESULTS.read_text())
+    found: dict[str, Curve] = {"RIDE": {}, "MCGSM": {}}
+    for row in rows:
+        model, _, rest = row["name"].rpartition("/")[2].partition("-")
+        inputs = int(rest.removesuffix("-inputs").rpartition("-")[2])
+        found[model.upper()][inputs] = row["value"]
+    return {name: dict(sorted(curve.items())) for name, curve in found.items() if curve}
+
+
+def draw(image: Tensor, found: dict[str, Curve]) -> bytes:
     """A PNG: a test image, and bits per pixel against the number of inputs."""
     figure = Figure(figsize=(9.0, 3.7), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.6))
     left.imshow(to_rgb(image, BITS), interpolation="nearest")
     left.set_title(f"a test image, {SIDE} × {SIDE}", fontsize=10)
     left.set_axis_off()
-    right.plot(inputs, bits, color=ACCENT, linewidth=2, marker="o")
-    for x, y in zip(inputs, bits, strict=True):
-        right.annotate(f"{y:.2f}", (x, y), (0, 8), textcoords="offset points", ha="center")
-    right.set_ylim(min(bits) - 1, BITS)
+    for (name, curve), colour in zip(found.items(), (ACCENT, INK), strict=False):
+        x, y = list(curve), list(curve.values())
+        right.plot(x, y, color=colour, linewidth=2, marker="o", label=name)
+        for place, value in curve.items():
+            at = (place, value)
+            right.annotate(f"{value:.2f}", at, (0, 8), textcoords="offset points", ha="center")
+    ticks = sorted({inputs for curve in found.values() for inputs in curve})
+    right.set_ylim(min(min(curve.values()) for curve in found.values()) - 0.5, BITS)
     right.set_xscale("log")
-    right.set_xticks(inputs, [str(n) for n in inputs])
+    right.set_xticks(ticks, [str(n) for n in ticks])
     right.minorticks_off()
     right.margins(x=0.08)
     right.set_xlabel("pixels in the causal neighbourhood")
     right.set_ylabel("log-density, bits per pixel\n(more is better)")
-    right.set_title("MCGSM, 16 components, on dead leaves", fontsize=10)
+    right.set_title("dead leaves", fontsize=10)
+    right.legend(frameon=False, loc="lower right")
     right.grid(color=INK, alpha=0.25, linewidth=0.6)
     right.spines[["top", "right"]].set_visible(False)
     file = io.BytesIO()
@@ -190,8 +215,7 @@ def main(
         records.append(Record(name, value, "bit/px", protocol, round(seconds)))
         print(records[-1], flush=True)
     append(RESULTS, records)
-    picture = draw(test[0], inputs, [record.value for record in records])
-    replace_file(RESULTS.with_suffix(".png"), picture)
+    replace_file(RESULTS.with_suffix(".png"), draw(test[0], curves()))
 
 
 if __name__ == "__main__":

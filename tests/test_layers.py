@@ -30,7 +30,7 @@ ROWS = (
 )
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
 MAX_LINES = 300
-HEAVY = ("torch", "numba", "numpy", "scipy", "matplotlib", "skimage", "PIL", "jinja2")
+HEAVY = ("torch", "numba", "numpy", "scipy", "matplotlib", "skimage", "PIL", "jinja2", "lightning")
 
 
 def part_of(module: str) -> str:

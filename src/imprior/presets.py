@@ -89,6 +89,7 @@ def _recurrent(
     rate: float = 0.005,
     target: Literal["density", "mass"] = "density",
     lbfgs: int = 0,
+    check: int = 1000,
 ) -> RecurrentStage:
     """Adam with a moving average of the weights."""
     fit = FitConfig(
@@ -100,7 +101,7 @@ def _recurrent(
         final_fraction=0.01,
         gradient_clip=1.0,
         weight_average=0.999,
-        validate_every=min(1000, steps),
+        validate_every=min(check, steps),
         validation_batch=50,
     )
     return RecurrentStage(layers, size, target, fit, lbfgs)
@@ -170,6 +171,19 @@ _TINY = RecurrentTraining(
     sampled_patches=50,
 )
 
+
+def _texture(config: Any, training: Any) -> Preset:
+    return Preset(config, training, ImageData(), {}, "One texture: a few minutes on a core.")
+
+
+_TEXTURE = RecurrentTraining(
+    (_recurrent(1, 1_500, batch=8, target="mass", check=75),),
+    borders=True,
+    mirrored=False,
+    validation_size=64,
+    validation_patches=32,
+)
+
 PRESETS: dict[str, Preset] = {
     "mcgsm-gray-tiny": Preset(
         _tiny(1), _fit(40_000, 200, 100, 2048, 50), GRAY, {}, "For tests: seconds on a CPU."
@@ -210,6 +224,12 @@ PRESETS: dict[str, Preset] = {
         {},
         "The bundled colour model, on the same photographs: half an hour on a core.",
     ),
+    "mcgsm-texture": _texture(MCGSMConfig(), _fit(200_000, 3_000, 1_000, 4096)),
+    "mcgsm-texture-rgb": _texture(
+        MCGSMConfig(channels=3, order="pixels"), _fit(200_000, 3_000, 1_000, 4096)
+    ),
+    "ride-texture": _texture(RIDEConfig(num_components=16), _TEXTURE),
+    "ride-texture-rgb": _texture(RIDEConfig(channels=3, num_components=16), _TEXTURE),
     "ride-bsds300-1": _ride_bsds300(1, 3.802, _recurrent(1, 16_000, lbfgs=50)),
     "ride-bsds300-2": _ride_bsds300(
         2, 3.869, _recurrent(1, 5_000), _recurrent(2, 12_000, lbfgs=50)

@@ -91,3 +91,21 @@ def test_diagrams_are_svg_without_a_background_or_a_date() -> None:
         assert ET.fromstring(svg).tag.endswith("svg")
         assert b"<dc:date>" not in svg and b"fill: #ffffff" not in svg
     assert figures.ACCENT.encode() in bars and figures.MUTED.encode() in bars
+
+
+def test_lines_name_every_curve_and_draw_the_reference_in_ink() -> None:
+    series = {"first": ([0.0, 1.0], [2.0, 3.0]), "second": ([0.0], [1.0]), "third": ([], [])}
+    drawn = figures.lines(series, x_label="lag", y_label="bits", reference="first").decode()
+    assert ET.fromstring(drawn).tag.endswith("svg")
+    for text in ("first", "second", "third", "lag", "bits"):
+        assert f"<!-- {text} -->" in drawn
+    assert figures.INK in drawn and all(colour in drawn for colour in figures.SERIES[:2])
+    assert figures.lines({}, x_label="x", y_label="y")
+
+
+def test_signed_colours_are_red_above_and_blue_below_zero() -> None:
+    values = torch.tensor([[-2.0, -1.0, 0.0, 1.0, 2.0]])
+    colours = figures.signed(values, 1.0)[0].astype(int)
+    assert (colours[0] == colours[1]).all() and (colours[3] == colours[4]).all()
+    assert colours[1, 2] > colours[1, 0] and colours[3, 0] > colours[3, 2]
+    assert colours[2].min() > 240

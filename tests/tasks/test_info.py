@@ -54,7 +54,7 @@ def test_model_tells_its_story(model_folder: Path) -> None:
     (record,) = describe([str(model_folder)])
     assert isinstance(record, dict)
     assert record["kind"] == "model" and record["model"] == "Toy"
-    assert record["commands"] == ["evaluate", "sample", "compress"]
+    assert record["commands"] == ["evaluate", "sample", "compress", "inpaint"]
     assert record["config"]["bits"] == 8 and record["digest"] == checkpoint.digest(Toy(ToyConfig()))
     text = description(record)
     for told in ("a mass on 8-bit images", "nothing at all", "kodak 3.14159", "not known"):

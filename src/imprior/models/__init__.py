@@ -8,8 +8,9 @@ from imprior.models.ride.colour import ColourRIDE
 from imprior.models.ride.mcgsm import MCGSM
 from imprior.models.ride.model import RIDE
 from imprior.models.ride.multiscale import MultiscaleRIDE
+from imprior.models.ride.patches import PatchRIDE
 
-MODELS = (MCGSM, RIDE, ColourRIDE, MultiscaleRIDE, GMM)
+MODELS = (MCGSM, RIDE, ColourRIDE, MultiscaleRIDE, PatchRIDE, GMM)
 
 
 def build(config: Any) -> ImageModel:

@@ -30,7 +30,7 @@ from imprior.train.progress import Progress
 from imprior.train.training import train
 
 QUICK, FULL = "mcgsm-gray-tiny", "mcgsm-gray-demo"
-PRETRAINED = "mcgsm-gray"
+SIDE = 256  # of the samples of pretrained models
 AGAINST = ("png", "webp", "jpegls", "jxl")
 CROP = 112  # side of the part of a photograph that is continued
 
@@ -71,8 +71,14 @@ def demo(
         model = require(trained, ExactModel, "the demo")
     with spent("evaluating, codecs included"):
         results = _evaluate(model, held_out, AGAINST)
-    with spent("evaluating with the pretrained model"):
-        pretrained = _evaluate_pretrained(held_out)
+    with spent("evaluating and sampling with the pretrained models"):
+        models = _pretrained()
+        pretrained = {name: _evaluate(model, held_out) for name, model in models.items()}
+        side = CROP if quick else SIDE
+        imagined = {
+            name: next(iter(sample(model, (side, side), seed=seed)))
+            for name, model in models.items()
+        }
     with spent("sampling"):
         samples = list(sample(model, (96, 96), 4, seed=seed))
         continued = _continue(model, results[0].pixels, 3, seed)
@@ -87,6 +93,7 @@ def demo(
         results=results,
         pretrained=pretrained,
         samples=samples,
+        imagined=imagined,
         continued=continued,
         trip=trip,
         seconds=spent.seconds,
@@ -122,12 +129,14 @@ def _evaluate(
     return results
 
 
-def _evaluate_pretrained(files: Sequence[Path]) -> dict[str, Sequence[Evaluation]]:
-    """The photographs under the bundled model, if there is one."""
-    if PRETRAINED not in checkpoint.bundled():
-        return {}
-    model = require(checkpoint.load(PRETRAINED), LikelihoodModel, "evaluate")
-    return {PRETRAINED: _evaluate(model, files)}
+def _pretrained() -> dict[str, ExactModel]:
+    """The bundled models of grey 8-bit images."""
+    models = ((name, checkpoint.load(name)) for name in checkpoint.bundled())
+    return {
+        name: model
+        for name, model in models
+        if isinstance(model, ExactModel) and (model.channels, model.bits) == (1, 8)
+    }
 
 
 def _continue(model: ExactModel, pixels: Tensor, num: int, seed: int) -> list[Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class Story:
         results: The held-out photographs.
         pretrained: Name of a bundled model -> the same photographs under it; may be empty.
         samples: Images drawn from the model, (C, H, W).
+        imagined: Name of a bundled model -> an image drawn from it.
         continued: Part of a photograph, then what the model makes of its lower half.
         trip: One photograph, compressed and restored.
         seconds: What was done -> how long it took.
@@ -66,8 +67,9 @@ class Story:
     num_photographs: int
     curve: Sequence[float]
     results: Sequence[Evaluation]
-    pretrained: dict[str, Sequence[Evaluation]]
+    pretrained: Mapping[str, Sequence[Evaluation]]
     samples: Sequence[Tensor]
+    imagined: Mapping[str, Tensor]
     continued: Sequence[Tensor]
     trip: RoundTrip
     seconds: dict[str, float] = field(default_factory=dict)
@@ -167,13 +169,24 @@ def _imagined(story: Story) -> list[Block]:
     for i, x in enumerate(others, 1):
         alt = f"The same part, its lower half drawn by the model: continuation {i}."
         continued.append(picture(x, alt, f"lower half drawn, {i}"))
+    pretrained = [
+        picture(x, f"An image drawn from {name}.", f"{name}, {x.shape[2]} × {x.shape[1]}")
+        for name, x in story.imagined.items()
+    ]
     return [
         "Drawn pixel by pixel, each from its distribution given those before. A model that sees "
         "few neighbours knows edges and textures, but no objects.",
         Gallery(drawn, columns=4),
+        *_by_pretrained(pretrained),
         "The same with the upper half given: the model goes on from a photograph.",
         Gallery(continued, columns=4),
     ]
+
+
+def _by_pretrained(pictures: list[Picture]) -> list[Block]:
+    if not pictures:
+        return []
+    return ["The same by models that learned longer, from more.", Gallery(pictures, columns=2)]
 
 
 def _round_trip(story: Story) -> list[Block]:

@@ -12,11 +12,11 @@ from imprior.data.images import SUFFIXES, Image, read_pages
 from imprior.tasks import compress
 from imprior.tasks.files import Failure, find_files
 
-# Ability -> the command that it makes possible.
+# Ability -> the commands that it makes possible.
 ABILITIES = {
-    base.LikelihoodModel: "evaluate",
-    base.Sampler: "sample",
-    base.ExactModel: "compress",
+    base.LikelihoodModel: ("evaluate",),
+    base.Sampler: ("sample",),
+    base.ExactModel: ("compress", "inpaint"),
 }
 
 
@@ -68,7 +68,7 @@ def describe_model(name: str) -> Iterator[dict[str, Any]]:
         "channels": model.channels,
         "bits": model.bits,
         "abilities": [kind.__name__ for kind in abilities],
-        "commands": [ABILITIES[kind] for kind in abilities],
+        "commands": [command for kind in abilities for command in ABILITIES[kind]],
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "config": record["config"],
         "provenance": record["provenance"],

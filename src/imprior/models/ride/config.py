@@ -48,10 +48,14 @@ class RIDEConfig:
                     raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
 
-def contexts(config: RIDEConfig) -> list[causal.Context]:
-    """What each plane is predicted from: all planes before the pixel, earlier planes at it."""
+def contexts(config: RIDEConfig, inputs: int = 0) -> list[causal.Context]:
+    """What each plane is predicted from: all planes before the pixel, earlier planes at it.
+
+    Arguments:
+        inputs: Planes behind the channels that are seen before the pixel too.
+    """
     window = causal.causal_window(config.rows, config.columns, config.radius)
-    shared = [(plane, *offset) for plane in range(config.channels) for offset in window]
+    shared = [(plane, *offset) for plane in range(config.channels + inputs) for offset in window]
     result = []
     for plane in range(config.channels):
         offsets = (*shared, *((other, 0, 0) for other in range(plane)))

@@ -70,6 +70,10 @@ class RIDE(ExactModel):
     interval [k, k + 1] / 2^b: `log_prob` integrates the mixture over it, `log_density_map` is the
     density of continuous images that the paper reports.
 
+    Arguments:
+        inputs: Planes behind the channels that are seen before a pixel but not modelled. With any,
+            only `terms` and what is made of it can be asked, given the values of all planes.
+
     Source: Theis & Bethge (2015). Ours adds borders, several channels by the chain rule (the
     mixture of a channel sees the earlier channels of its pixel), and `direct` inputs.
     """
@@ -77,15 +81,16 @@ class RIDE(ExactModel):
     config_class = RIDEConfig
     config: RIDEConfig
 
-    def __init__(self, config: RIDEConfig) -> None:
+    def __init__(self, config: RIDEConfig, inputs: int = 0) -> None:
         super().__init__(config)
-        self.contexts = contexts(config)
+        self.inputs = inputs
+        self.contexts = contexts(config, inputs)
         self.reach = self.contexts[0].reach
         dims = [len(context.offsets) for context in self.contexts]
-        inputs = [dims[0], *[config.num_units] * (config.num_layers - 1)]
+        sees = [dims[0], *[config.num_units] * (config.num_layers - 1)]
         sizes = (config.num_components, config.num_scales, config.num_features)
         self.layers = _modules(
-            SpatialLSTM(d, config.num_units, extended=config.extended) for d in inputs
+            SpatialLSTM(d, config.num_units, extended=config.extended) for d in sees
         )
         self.whitening = _modules(causal.ConditionalWhitening(d) for d in dims)
         self.experts = _modules(
@@ -94,6 +99,13 @@ class RIDE(ExactModel):
         )
         self.first_whitening = _modules(causal.ConditionalWhitening(0) for _ in dims)
         self.first = _modules(FactorizedMCGSM(0, config.num_first, 2, 0, means=True) for _ in dims)
+
+    def _check_planes(self, given: int) -> None:
+        if given != self.channels + self.inputs:
+            raise ValueError(
+                f"this RIDE sees {self.inputs} planes besides its {self.channels} channels: it is "
+                f"no model of images by itself (got {given} planes)"
+            )
 
     # -- values <-> what the mixtures see
 
@@ -171,6 +183,7 @@ class RIDE(ExactModel):
         self, values: Tensor, x: Tensor, margin: int
     ) -> Iterator[tuple[Piece, list[list[Term]]]]:
         """What the mixtures of each plane are asked about the pixels of each piece, in order."""
+        self._check_planes(values.shape[1])
         padded = causal.pad(values, self.reach)
         for piece in self.pieces(padded, values.shape, margin):
             planes = range(self.channels)
@@ -238,6 +251,7 @@ class RIDE(ExactModel):
     @torch.no_grad()
     def conditionals(self, canvas: Tensor) -> Iterator[Step]:
         """Walks in wavefronts; see `imprior.base.ExactModel.conditionals`."""
+        self._check_planes(canvas.shape[1])
         bits, planes = self.config.bits, range(self.channels)
         slope = 1 + max(dx for _, _, dx in self.contexts[0].offsets)
         first = [table(*pair, bits) for pair in zip(self.first, self.first_whitening, strict=True)]
