@@ -24,6 +24,7 @@ from torch import Tensor
 from experiments import bsds300, records
 from imprior import checkpoint
 from imprior.inference.symmetry import log_mean_exp, members
+from imprior.models.ride.model import RIDE
 
 RESULTS = Path(__file__).parent / "results" / "bsds300.json"
 SIDE = 64
@@ -84,7 +85,12 @@ def log_probs(model: DensityModel, x: Tensor, margin: int) -> Tensor:
     border theirs is a density. Then all those with a whole neighbourhood: the lowest rows too.
     """
     width = x.shape[-1]
-    rows = model.log_density_map(x)[..., margin : width - margin].sum((1, 3))[:, margin:]
+    # A RIDE has learned what follows from whole neighbourhoods, so it begins where there are some.
+    if isinstance(model, RIDE):
+        density = model.log_density_map(x, margin)
+    else:
+        density = model.log_density_map(x)
+    rows = density[..., margin : width - margin].sum((1, 3))[:, margin:]
     return torch.stack([rows[:, : rows.shape[1] - margin].sum(1), rows.sum(1)])
 
 

@@ -79,7 +79,7 @@ def _train(parser: ArgumentParser, words: Sequence[str]) -> None:
     parser.add_argument(
         "--restart", action="store_true", help="do not go on from an interrupted run"
     )
-    _add(parser, "--gray", "--reduce-bits", "--seed", "--overwrite", "--quiet")
+    _add(parser, "--gray", "--reduce-bits", "--seed", "--device", "--overwrite", "--quiet")
     parser.add_argument("--settings", action="config", help="YAML, as --print_config writes it")
     preset = PRESETS.get(_preset_name(words))
     for name in ("config", "training") if preset else ():
@@ -153,18 +153,15 @@ def _inpaint(parser: ArgumentParser, words: Sequence[str]) -> None:
 
 
 def _texture(parser: ArgumentParser, words: Sequence[str]) -> None:
-    from imprior.presets import PRESETS
-
     parser.add_argument("image", metavar="IMAGE", help="an image file, of one texture all over")
     _add(parser, "--out", metavar="DIR", help="the folder for models, textures and a report")
     parser.add_argument("--size", default="512x512", metavar="HxW", help="of the new textures")
     trained = "what to train, may be repeated (mcgsm-texture and ride-texture, or for RGB theirs)"
-    parser.add_argument("--preset", action="append", metavar="NAME", choices=list(PRESETS),
-                        help=trained)  # fmt: skip
+    parser.add_argument("--preset", action="append", metavar="NAME", help=trained)
     parser.add_argument("--samples", type=int, default=2, metavar="N", help="textures a model")
     parser.add_argument("--temperature", type=float, default=1.0, metavar="T",
                         help="1 draws from the model, less what is likelier")  # fmt: skip
-    _add(parser, "--gray", "--seed", "--json", "--overwrite", "--quiet")
+    _add(parser, "--gray", "--seed", "--device", "--json", "--overwrite", "--quiet")
 
 
 def _compress(parser: ArgumentParser, words: Sequence[str]) -> None:

@@ -65,7 +65,7 @@ def train(args: Namespace) -> int:
     if (out / CONFIG).exists() and not args.overwrite:
         raise ValueError(f"{out} holds a model already: choose another --out, or --overwrite")
     with _bar(args) as bar:
-        options = {"seed": args.seed, "resume": not args.restart}
+        options = {"seed": args.seed, "device": args.device, "resume": not args.restart}
         train(preset, find_images(args.data), out, **options, progress=partial(_show, args, bar))
     _say(args, f"{out} is ready; imprior info {out} says what it is")
     return 0
@@ -161,10 +161,10 @@ def texture(args: Namespace) -> int:
 
     wanted = Wanted(size(args.size), args.samples, args.seed, args.temperature)
     image, presets = read_texture(Path(args.image), args.preset, gray=args.gray)
-    out = Path(args.out)
+    out, options = Path(args.out), {name: args[name] for name in ("device", "overwrite")}
     with _bar(args) as bar:
-        options = {"overwrite": args.overwrite, "progress": partial(_show, args, bar)}
-        result = synthesize(image, presets, out, wanted, **options)
+        show = partial(_show, args, bar)
+        result = synthesize(image, presets, out, wanted, progress=show, **options)
     for name, bits in result.bits_per_dim().items():
         _say(args, f"{bits:.3f} bits per held-out value with {name}")
     _say(args, f"{write_report(result, out)} shows the texture beside what was drawn")

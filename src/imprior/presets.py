@@ -230,6 +230,30 @@ PRESETS: dict[str, Preset] = {
     ),
     "ride-texture": _texture(RIDEConfig(num_components=16), _TEXTURE),
     "ride-texture-rgb": _texture(RIDEConfig(channels=3, num_components=16), _TEXTURE),
+    "ride-gray": Preset(
+        RIDEConfig(direct=True),
+        RecurrentTraining(
+            (
+                _recurrent(1, 6_000, size=40),
+                _recurrent(1, 1_500, size=40, rate=0.001, target="mass"),
+            ),
+            borders=True,
+        ),
+        GRAY,
+        {},
+        "The bundled grey model: photographs of mcgsm-gray, half an hour on a core.",
+    ),
+    "ride-rgb-32": Preset(
+        RIDEConfig(channels=3, direct=True, num_components=24),
+        RecurrentTraining(
+            (_recurrent(1, 2_500, size=32), _recurrent(1, 500, size=32, rate=0.001, target="mass")),
+            borders=True,
+            validation_size=32,
+        ),
+        COLOUR,
+        {},
+        f"{THEIS_2015}, Sec. 3.3: colour images of 32 x 32 pixels; CIFAR-10 is theirs",
+    ),
     "ride-bsds300-1": _ride_bsds300(1, 3.802, _recurrent(1, 16_000, lbfgs=50)),
     "ride-bsds300-2": _ride_bsds300(
         2, 3.869, _recurrent(1, 5_000), _recurrent(2, 12_000, lbfgs=50)

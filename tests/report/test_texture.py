@@ -12,7 +12,8 @@ from PIL import Image as Pillow
 
 from imprior.data.images import Image
 from imprior.report import figures
-from imprior.report.page import Gallery, Picture, Table
+from imprior.report.page import Gallery, Picture
+from imprior.report.tables import Table
 from imprior.report.texture import page, write_report
 from imprior.tasks.course import Course
 from imprior.tasks.statistics import mean, statistics

@@ -62,6 +62,8 @@ def test_colour_for_a_grey_preset_is_refused_with_a_way_out(tmp_path: Path) -> N
     write(tmp_path / "x.png", picture(1))
     with pytest.raises(ValueError, match="1 channels, the model takes 3"):
         read_texture(tmp_path / "x.png", ["mcgsm-texture-rgb"])
+    with pytest.raises(ValueError, match=r"unknown preset nonsense: choose from .*ride-texture"):
+        read_texture(tmp_path / "x.png", ["mcgsm-texture", "nonsense"])
 
 
 @pytest.mark.parametrize("shape", [(63, 64), (64, 63), (1, 1)])

@@ -181,6 +181,8 @@ def test_presets_become_model_folders(files: list[Path], tmp_path: Path) -> None
     assert_same(loaded.state_dict(), model.state_dict())
     figures = checkpoint.read(tmp_path / "ride")["provenance"]["figures"]
     assert len(figures["validation_bits_per_value"]) == 1
+    curves = [(tmp_path / "ride" / f"curve-{stage}.csv").read_text() for stage in (1, 2)]
+    assert [len(curve.splitlines()) for curve in curves] == [3, 3]  # a head and two looks
     assert not list(tmp_path.glob("*.training"))
 
 

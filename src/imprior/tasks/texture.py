@@ -162,7 +162,8 @@ def read_texture(
         The texture, without what a camera noted about it; the presets by name.
 
     Raises:
-        ValueError: If the texture cannot be read, does not fit all presets or is too small.
+        ValueError: If the texture cannot be read, does not fit all presets or is too small, or if a
+            preset is unknown.
     """
     image = read(path)
     height, width = image.pixels.shape[1:]
@@ -171,6 +172,8 @@ def read_texture(
             f"{path} has {height} x {width} pixels: a texture to learn from has at least "
             f"{MIN_SIDE} x {MIN_SIDE}"
         )
+    if unknown := [name for name in names or () if name not in PRESETS]:
+        raise ValueError(f"unknown preset {unknown[0]}: choose from {', '.join(PRESETS)}")
     in_colour = len(image.pixels) == 3 and not gray
     presets = {name: PRESETS[name] for name in names or TEXTURE_PRESETS[3 if in_colour else 1]}
     image = replace(image, metadata=replace(image.metadata, exif=None))

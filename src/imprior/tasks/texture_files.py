@@ -38,6 +38,7 @@ def synthesize(
     out: Path,
     wanted: Wanted,
     *,
+    device: str = "cpu",
     overwrite: bool = False,
     progress: Callable[[Progress], object] = lambda _: None,
 ) -> Texture:
@@ -51,6 +52,7 @@ def synthesize(
         presets: By name; their models get the texture's bit depth.
         out: The folder for models, samples and regions, made if it is missing.
         wanted: What to draw.
+        device: Where networks are trained, such as "cuda".
         overwrite: Whether to replace what is there.
         progress: Told now and then what is being done.
 
@@ -76,7 +78,8 @@ def synthesize(
     syntheses = []
     for name, preset in presets.items():
         tell = _prefixed(name, progress)
-        _learn(preset, files[:2], out / name, wanted.seed, courses[name], tell)
+        how = {"seed": wanted.seed, "device": device}
+        _learn(preset, files[:2], out / name, courses[name], tell, how)
         syntheses.append(_draw(out / name, courses[name], regions, drawn[name], wanted, tell))
     against = codecs.bits_per_dim(AGAINST, regions["held-out"].pixels, image.bits)
     return Texture(image, regions, wanted, against, syntheses)
@@ -86,11 +89,8 @@ def _fitted(preset: Preset, image: Image) -> Preset:
     """The preset for the bits of the image, with the second of two regions for validation."""
     training = preset.training
     if isinstance(training, PartTrainings):
-        halves = {
-            name: replace(getattr(training, name), validation_share=0.5)
-            for name in ("first", "rest")
-        }
-        training = replace(training, **halves)
+        first = replace(training.first, validation_share=0.5)
+        training = PartTrainings(first, replace(training.rest, validation_share=0.5))
     else:
         training = replace(training, validation_share=0.5)
     return replace(preset, config=replace(preset.config, bits=image.bits), training=training)
@@ -128,16 +128,16 @@ def _learn(
     preset: Preset,
     files: list[Path],
     folder: Path,
-    seed: int,
     course: Course,
     tell: Callable[[Progress], object],
+    how: dict[str, Any],
 ) -> None:
-    """Trains a model, unless that is done."""
+    """Trains a model, unless that is done; `how` is for `train`."""
     if course.done and (folder / checkpoint.CONFIG).exists():
         return
     # What was left by a training that this is not the course of is to be replaced.
     resume, note = course.seconds > 0, course.follow(folder, tell)
-    train(preset, files, folder, seed=seed, resume=resume, progress=note)
+    train(preset, files, folder, resume=resume, progress=note, **how)
     course.done = True
     course.save(folder)
 
@@ -158,11 +158,12 @@ def _draw(
     canvas, started = (height + TOP, width + 2 * SIDE), time.monotonic()
     samples: list[Tensor] = []
     options: dict[str, Any] = {"seed": wanted.seed, "temperature": wanted.temperature}
+    tell(Progress("drawing", 0, wanted.num, math.nan))
     for file, x in zip(files, sample(model, canvas, wanted.num, **options), strict=True):
-        tell(Progress("drawing", len(samples), wanted.num, math.nan))
         x = x[:, TOP:, SIDE : SIDE + width].contiguous()
         write(file, replace(held_out, pixels=x))
         samples.append(x)
+        tell(Progress("drawing", len(samples), wanted.num, math.nan))
     return Synthesis(
         name=folder.name,
         folder=folder,

@@ -17,6 +17,7 @@ from imprior import checkpoint
 from imprior.base import ImageModel, Part
 from imprior.data import images
 from imprior.data.datasets import checksum
+from imprior.data.files import replace_file
 from imprior.data.loading import match
 from imprior.models import build
 from imprior.models.ride.model import RIDE
@@ -44,6 +45,7 @@ class PartTrainings:
     rest: ShallowTraining
 
 
+RECURRENT = "recurrent"  # where the stages of a RIDE are in the folder of a run
 Training = ShallowTraining | RecurrentTraining | PartTrainings
 
 
@@ -88,11 +90,14 @@ def train(
     *,
     seed: int = 0,
     resume: bool = True,
+    device: str = "cpu",
     progress: Callable[[Progress], None] = lambda _: None,
     data_name: str | None = None,
     licence: str | None = None,
 ) -> ImageModel:
     """Trains a preset's model on image files and saves it as a model folder.
+
+    Beside the model lie the learning curves of a RIDE, `curve-1.csv` and so on, one a stage.
 
     Until it is complete, the run's state lies in the folder `OUT.training`. An interrupted run
     that is started again with the same arguments ends with the same weights.
@@ -103,6 +108,7 @@ def train(
         out: The model folder to write.
         seed: Of the drawn pixels and the start of the mixtures.
         resume: Whether to go on from an interrupted run's state.
+        device: Where networks are trained, such as "cuda"; mixtures are on the CPU.
         progress: Called after every few steps.
         data_name, licence: Of the images and of the weights, for the model card.
 
@@ -118,7 +124,8 @@ def train(
     settings = {"preset": dataclasses.asdict(preset), "seed": seed, "data": data_checksum}
     run = Run(Path(f"{out}.training"), json.dumps(settings, sort_keys=True), resume=resume)
     sources = [Source.of(partial(read, path, preset)) for path in files]
-    bits = fit_parts(model, sources, preset.training, seed, run, progress)
+    how = {"accelerator": "gpu" if device == "cuda" else device}
+    bits = fit_parts(model, sources, preset.training, seed, run, progress, **how)
     provenance = {
         "data": data_name or f"{len(files)} images",
         "data_checksum": data_checksum,
@@ -133,6 +140,9 @@ def train(
         },
     }
     checkpoint.save(model, out, provenance)
+    curves = sorted((run.folder / RECURRENT).glob("stage-*/fit/curve.csv"))
+    for number, path in enumerate(curves, 1):
+        replace_file(Path(out) / f"curve-{number}.csv", path.read_bytes())
     run.remove()
     return model
 
@@ -144,13 +154,18 @@ def fit_parts(
     seed: int,
     run: Run,
     progress: Callable[[Progress], None],
+    **options: Any,
 ) -> list[float]:
-    """Fits all parts of a model; returns the validation bits per value of what each was told."""
+    """Fits all parts of a model, networks with the `options` of `imprior.train.fit.fit`.
+
+    Returns:
+        The validation bits per value of each plane of mixtures, and of each network.
+    """
     if isinstance(training, ShallowTraining):
         return fit_model(model, sources, training, seed, run, progress)
     first, *rest = model.parts()
     recurrent = training if isinstance(training, RecurrentTraining) else training.first
-    figure = _fit_first(first, sources, recurrent, seed, run, progress)
+    figure = _fit_first(first, sources, recurrent, seed, run, progress, options)
     if isinstance(training, RecurrentTraining):
         return [figure]
     return [figure, *fit_model(model, sources, training.rest, seed, run, progress, rest)]
@@ -163,12 +178,13 @@ def _fit_first(
     seed: int,
     run: Run,
     progress: Callable[[Progress], None],
+    options: dict[str, Any],
 ) -> float:
     target, parts = recurrent_part(part), split(sources, training.validation_share)
     pixels = [[source.seen_as(part.images).read() for source in some] for some in parts]
-    options: dict[str, Any] = {"seed": seed, "progress": progress}
+    options = {"seed": seed, "progress": progress, **options}
     model, bits = fit_recurrent(
-        target.config, (pixels[0], pixels[1]), training, run.folder / "recurrent", **options
+        target.config, (pixels[0], pixels[1]), training, run.folder / RECURRENT, **options
     )
     target.load_state_dict(model.state_dict())
     return bits

@@ -110,8 +110,8 @@ def _hand_on(states, to_right, to_down, n, masks):  # type: ignore[no-untyped-de
     is_right, is_down, is_top, is_first = masks
     tl.store(to_right, states, is_right)
     tl.store(to_down + n, states, is_down)
-    tl.store(to_right + n, tl.zeros_like(states), is_top)
-    tl.store(to_down, tl.zeros_like(states), is_first)
+    tl.store(to_right + n, 0.0, is_top)
+    tl.store(to_down, 0.0, is_first)
 
 
 @triton.jit(do_not_specialize=PLACES)

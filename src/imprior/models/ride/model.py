@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar, cast
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from imprior.base import ExactModel, Step
 from imprior.distributions.binned import BinnedMixture
 from imprior.distributions.frequencies import precision
+from imprior.models.ride import targets
 from imprior.models.ride.config import RIDEConfig, contexts
 from imprior.models.ride.diagonals import Diagonals, positions
 from imprior.models.ride.kernels import Bins
@@ -20,8 +21,6 @@ from imprior.models.ride.recurrent import RecurrentWalk
 from imprior.models.ride.slstm import SpatialLSTM, State
 from imprior.models.ride.walk import table
 from imprior.transforms import causal
-
-Part = TypeVar("Part", bound=nn.Module)
 
 __all__ = ["RIDE", "Piece", "RIDEConfig", "Term"]
 
@@ -54,11 +53,6 @@ class Term(NamedTuple):
     shift: Tensor
 
 
-def _modules(modules: Iterable[Part]) -> Sequence[Part]:
-    """A `ModuleList` of which type checkers know what it holds."""
-    return cast("Sequence[Part]", nn.ModuleList(modules))
-
-
 class RIDE(ExactModel):
     r"""Recurrent image density estimator: a mixture of experts given spatial LSTM states.
 
@@ -89,16 +83,18 @@ class RIDE(ExactModel):
         dims = [len(context.offsets) for context in self.contexts]
         sees = [dims[0], *[config.num_units] * (config.num_layers - 1)]
         sizes = (config.num_components, config.num_scales, config.num_features)
-        self.layers = _modules(
+        self.layers = targets.modules(
             SpatialLSTM(d, config.num_units, extended=config.extended) for d in sees
         )
-        self.whitening = _modules(causal.ConditionalWhitening(d) for d in dims)
-        self.experts = _modules(
+        self.whitening = targets.modules(causal.ConditionalWhitening(d) for d in dims)
+        self.experts = targets.modules(
             FactorizedMCGSM(config.num_units + (d if config.direct else plane), *sizes)
             for plane, d in enumerate(dims)
         )
-        self.first_whitening = _modules(causal.ConditionalWhitening(0) for _ in dims)
-        self.first = _modules(FactorizedMCGSM(0, config.num_first, 2, 0, means=True) for _ in dims)
+        self.first_whitening = targets.modules(causal.ConditionalWhitening(0) for _ in dims)
+        self.first = targets.modules(
+            FactorizedMCGSM(0, config.num_first, 2, 0, means=True) for _ in dims
+        )
 
     def _check_planes(self, given: int) -> None:
         if given != self.channels + self.inputs:
@@ -111,17 +107,12 @@ class RIDE(ExactModel):
 
     def unit(self, canvas: Tensor) -> Tensor:
         """The middles of the bins of integers, in the model's dtype."""
-        return (canvas.to(self.whitening[0].mean_x.dtype) + 0.5) / 2**self.config.bits
+        return targets.unit(canvas, self.config.bits, self.whitening[0].mean_x.dtype)
 
     def bins(self, whitening: causal.ConditionalWhitening, inputs: Tensor, target: Tensor) -> Bins:
         """Integer targets (n,) as intervals of whitened outputs."""
-        largest, floor = 2**self.config.bits - 1, 2.0 ** -precision(self.config.bits)
-        centre = whitening.outputs(inputs, self.unit(target))
-        half = 0.5 * whitening.scale / 2**self.config.bits
-        lower = torch.where(target == 0, -torch.inf, centre - half)
-        upper = torch.where(target == largest, torch.inf, centre + half)
-        keep = torch.full_like(centre, 1.0 - (largest + 1) * floor)
-        return Bins(lower, upper, keep, torch.full_like(centre, floor))
+        bounds = 0, 2**self.config.bits - 1
+        return targets.bins(whitening, inputs, target, bounds, self.config.bits)
 
     # -- the parallel pass
 
@@ -144,16 +135,10 @@ class RIDE(ExactModel):
         return self._map(x.to(self.whitening[0].mean_x.dtype), x, margin)
 
     def _map(self, values: Tensor, x: Tensor, margin: int) -> Tensor:
-        where: list[tuple[Tensor, ...]] = []
-        parts = []
-        for plane, piece, log_prob in self.log_probs(values, x, margin):
-            where.append((piece.image, torch.full_like(piece.y, plane), piece.y, piece.x))
-            parts.append(log_prob.double())
         result = torch.zeros(x.shape, dtype=torch.float64, device=x.device)
-        if not parts:
-            return result
-        places = tuple(torch.cat(columns) for columns in zip(*where, strict=True))
-        return result.index_put(places, torch.cat(parts))
+        for plane, piece, log_prob in self.log_probs(values, x, margin):
+            result[piece.image, plane, piece.y, piece.x] = log_prob.double()
+        return result
 
     def log_probs(
         self, values: Tensor, x: Tensor, margin: int

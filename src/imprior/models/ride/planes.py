@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeVar, cast
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from imprior.base import ImageModel, Step
 from imprior.distributions.binned import BinnedMixture
 from imprior.distributions.frequencies import precision
+from imprior.models.ride import targets
 from imprior.models.ride.kernels import Bins
 from imprior.models.ride.mixture import FactorizedMCGSM
 from imprior.models.ride.walk import Walk, table
 from imprior.transforms import causal
 
-Module = TypeVar("Module", bound=nn.Module)
 Bounds = Callable[[list[Tensor], int], tuple[Tensor, Tensor]]
 """Smallest and largest value of the next plane, given the earlier ones and the bit depth."""
 
@@ -95,11 +94,6 @@ def contexts(config: MCGSMConfig, given: int = 0) -> list[causal.Context]:
     return result
 
 
-def _modules(modules: Iterable[Module]) -> Sequence[Module]:
-    """A `ModuleList` of which type checkers know what it holds."""
-    return cast("Sequence[Module]", nn.ModuleList(modules))
-
-
 class ConditionalMCGSM(ImageModel):
     r"""Mixtures of the planes of a canvas, given the first of them.
 
@@ -131,10 +125,12 @@ class ConditionalMCGSM(ImageModel):
         self.reach = max(context.reach for context in self.contexts)
         sizes = (config.num_components, config.num_scales, config.num_features)
         dims = [len(context.offsets) for context in self.contexts[given:]]
-        self.whitening = _modules(causal.ConditionalWhitening(d) for d in dims)
-        self.experts = _modules(FactorizedMCGSM(d, *sizes, means=config.means) for d in dims)
-        self.first_whitening = _modules(causal.ConditionalWhitening(0) for _ in dims)
-        self.first = _modules(FactorizedMCGSM(0, config.num_first, 2, 0, means=True) for _ in dims)
+        self.whitening = targets.modules(causal.ConditionalWhitening(d) for d in dims)
+        self.experts = targets.modules(FactorizedMCGSM(d, *sizes, means=config.means) for d in dims)
+        self.first_whitening = targets.modules(causal.ConditionalWhitening(0) for _ in dims)
+        self.first = targets.modules(
+            FactorizedMCGSM(0, config.num_first, 2, 0, means=True) for _ in dims
+        )
 
     @property
     def modelled(self) -> range:
@@ -155,8 +151,7 @@ class ConditionalMCGSM(ImageModel):
 
     def unit(self, canvas: Tensor) -> Tensor:
         """The middles of the bins of integers, in the model's dtype."""
-        dtype = self.whitening[0].mean_x.dtype
-        return (canvas.to(dtype) + 0.5) / 2**self.config.bits
+        return targets.unit(canvas, self.config.bits, self.whitening[0].mean_x.dtype)
 
     def bins(
         self,
@@ -167,13 +162,7 @@ class ConditionalMCGSM(ImageModel):
         high: Tensor,
     ) -> Bins:
         """Integer targets (n,) as intervals of whitened outputs."""
-        centre = whitening.outputs(inputs, self.unit(target))
-        half = 0.5 * whitening.scale / 2**self.config.bits
-        floor = 2.0 ** -precision(self.config.bits)
-        keep = 1.0 - (high - low + 1).to(centre.dtype) * floor
-        lower = torch.where(target == low, -math.inf, centre - half)
-        upper = torch.where(target == high, math.inf, centre + half)
-        return Bins(lower, upper, keep, torch.full_like(centre, floor))
+        return targets.bins(whitening, inputs, target, (low, high), self.config.bits)
 
     # -- the parallel pass
 
