@@ -177,7 +177,7 @@ def _texture(config: Any, training: Any) -> Preset:
 
 
 _TEXTURE = RecurrentTraining(
-    (_recurrent(1, 1_500, batch=8, target="mass", check=75),),
+    (_recurrent(1, 1_000, batch=8, target="mass", check=50),),
     borders=True,
     mirrored=False,
     validation_size=64,
@@ -224,9 +224,9 @@ PRESETS: dict[str, Preset] = {
         {},
         "The bundled colour model, on the same photographs: half an hour on a core.",
     ),
-    "mcgsm-texture": _texture(MCGSMConfig(), _fit(200_000, 3_000, 1_000, 4096)),
+    "mcgsm-texture": _texture(MCGSMConfig(), _fit(200_000, 1_500, 500, 4096)),
     "mcgsm-texture-rgb": _texture(
-        MCGSMConfig(channels=3, order="pixels"), _fit(200_000, 3_000, 1_000, 4096)
+        MCGSMConfig(channels=3, order="pixels"), _fit(200_000, 1_500, 500, 4096)
     ),
     "ride-texture": _texture(RIDEConfig(num_components=16), _TEXTURE),
     "ride-texture-rgb": _texture(RIDEConfig(channels=3, num_components=16), _TEXTURE),
@@ -254,7 +254,9 @@ PRESETS: dict[str, Preset] = {
         {},
         f"{THEIS_2015}, Sec. 3.3: colour images of 32 x 32 pixels; CIFAR-10 is theirs",
     ),
-    "ride-bsds300-1": _ride_bsds300(1, 3.802, _recurrent(1, 16_000, lbfgs=50)),
+    "ride-bsds300-1": _ride_bsds300(
+        1, 3.802, _recurrent(1, 16_000, lbfgs=50), _recurrent(1, 5_000, rate=0.003, lbfgs=50)
+    ),
     "ride-bsds300-2": _ride_bsds300(
         2, 3.869, _recurrent(1, 5_000), _recurrent(2, 12_000, lbfgs=50)
     ),
