@@ -79,6 +79,8 @@ def _train(parser: ArgumentParser, words: Sequence[str]) -> None:
     parser.add_argument(
         "--restart", action="store_true", help="do not go on from an interrupted run"
     )
+    start = "a trained RIDE to go on from: a folder, a bundled name or a hub id"
+    parser.add_argument("--start", metavar="MODEL", help=start)
     _add(parser, "--gray", "--reduce-bits", "--seed", "--device", "--overwrite", "--quiet")
     parser.add_argument("--settings", action="config", help="YAML, as --print_config writes it")
     preset = PRESETS.get(_preset_name(words))

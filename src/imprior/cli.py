@@ -65,7 +65,8 @@ def train(args: Namespace) -> int:
     if (out / CONFIG).exists() and not args.overwrite:
         raise ValueError(f"{out} holds a model already: choose another --out, or --overwrite")
     with _bar(args) as bar:
-        options = {"seed": args.seed, "device": args.device, "resume": not args.restart}
+        options = {name: args[name] for name in ("seed", "device", "start")}
+        options["resume"] = not args.restart
         train(preset, find_images(args.data), out, **options, progress=partial(_show, args, bar))
     _say(args, f"{out} is ready; imprior info {out} says what it is")
     return 0

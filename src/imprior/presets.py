@@ -173,11 +173,11 @@ _TINY = RecurrentTraining(
 
 
 def _texture(config: Any, training: Any) -> Preset:
-    return Preset(config, training, ImageData(), {}, "One texture: a few minutes on a core.")
+    return Preset(config, training, ImageData(), {}, "One texture: about a minute on a core, thrice that in colour.")
 
 
 _TEXTURE = RecurrentTraining(
-    (_recurrent(1, 1_000, batch=8, target="mass", check=50),),
+    (_recurrent(1, 700, batch=8, target="mass", check=35),),
     borders=True,
     mirrored=False,
     validation_size=64,
@@ -231,17 +231,18 @@ PRESETS: dict[str, Preset] = {
     "ride-texture": _texture(RIDEConfig(num_components=16), _TEXTURE),
     "ride-texture-rgb": _texture(RIDEConfig(channels=3, num_components=16), _TEXTURE),
     "ride-gray": Preset(
-        RIDEConfig(direct=True),
-        RecurrentTraining(
-            (
-                _recurrent(1, 6_000, size=40),
-                _recurrent(1, 1_500, size=40, rate=0.001, target="mass"),
-            ),
-            borders=True,
-        ),
+        RIDEConfig(),
+        RecurrentTraining((_recurrent(1, 16_000), _recurrent(1, 800, target="mass", rate=0.001))),
         GRAY,
         {},
-        "The bundled grey model: photographs of mcgsm-gray, half an hour on a core.",
+        "Grey photographs: an hour on a core. The bundled model is ride-bsds300-1, tuned.",
+    ),
+    "ride-gray-tune": Preset(
+        RIDEConfig(),
+        RecurrentTraining((_recurrent(1, 800, size=40, rate=0.001, target="mass"),), borders=True),
+        GRAY,
+        {},
+        "To go on from ride-gray, or a model like it, with other pictures: --start ride-gray.",
     ),
     "ride-rgb-32": Preset(
         RIDEConfig(channels=3, direct=True, num_components=24),

@@ -186,6 +186,24 @@ def test_presets_become_model_folders(files: list[Path], tmp_path: Path) -> None
     assert not list(tmp_path.glob("*.training"))
 
 
+def test_training_goes_on_from_a_trained_model(files: list[Path], tmp_path: Path) -> None:
+    preset = Preset(CONFIG, TRAINING, ImageData(gray=True), {}, "for tests")
+    first = train(preset, files, tmp_path / "first")
+    still = replace(FIT, steps=1, learning_rate=1e-9, validate_every=1)
+    tuning = replace(TRAINING, stages=(RecurrentStage(2, 10, "mass", still),))
+    tuned = train(replace(preset, training=tuning), files, tmp_path / "m", start=tmp_path / "first")
+    for name, tensor in first.state_dict().items():
+        torch.testing.assert_close(tuned.state_dict()[name], tensor, rtol=0, atol=1e-6)
+    told = checkpoint.read(tmp_path / "m")["provenance"]["start"]
+    assert told == checkpoint.digest(first)
+    wider = replace(preset, config=replace(CONFIG, num_units=5))
+    with pytest.raises(ValueError, match="first has another config than the preset"):
+        train(wider, files, tmp_path / "wider", start=tmp_path / "first")
+    mixtures = replace(preset, config=MIXTURES, training=SHALLOW)
+    with pytest.raises(ValueError, match="only a RIDE can go on from another RIDE, not MCGSM from"):
+        train(mixtures, files, tmp_path / "mixtures", start=tmp_path / "first")
+
+
 def test_parts_that_are_no_ride_are_trained_as_mixtures(files: list[Path], tmp_path: Path) -> None:
     luma = replace(CONFIG, num_layers=1)
     training = PartTrainings(replace(TRAINING, stages=STAGES[:1]), SHALLOW)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from imprior.checkpoint import digest
 from imprior.data.batches import Draws, Patches
 from imprior.data.dequantization import Dequantized
 from imprior.models.ride.model import RIDE, RIDEConfig
@@ -113,6 +114,7 @@ def fit_recurrent(
     folder: Path,
     *,
     seed: int = 0,
+    start: RIDE | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     **options: Any,
 ) -> tuple[RIDE, float]:
@@ -124,18 +126,20 @@ def fit_recurrent(
         training: The stages.
         folder: Of the run; each stage has one in it.
         seed: Of patches and initial weights.
+        start: A trained model to go on from, instead of from nothing.
         progress: Told now and then where the training is.
         options: For `fit`: devices, logs, ...
 
     Returns:
         The model, and the last stage's bits per value on the validation patches.
     """
-    model, bits = None, math.nan
+    begun = "" if start is None else digest(start)
+    model, bits = start, math.nan
     for number, stage in enumerate(training.stages):
         lower, model = model, RIDE(dataclasses.replace(config, num_layers=stage.layers))
         # Stages that are still to come may be other ones when the run goes on.
         past = dataclasses.replace(training, stages=training.stages[: number + 1])
-        run = Run(folder / f"stage-{number + 1}", repr((model.config, past, seed)), resume=True)
+        run = Run(folder / f"stage-{number + 1}", _settings(model, past, seed, begun), resume=True)
         state = run.load()
         if state is not None:
             model.load_state_dict(state["model"])
@@ -147,6 +151,12 @@ def fit_recurrent(
     if model is None:
         raise ValueError("a RIDE needs at least one stage of training")
     return model, bits
+
+
+def _settings(model: RIDE, training: RecurrentTraining, seed: int, begun: str) -> str:
+    """What has to be the same when a run goes on."""
+    settings = (model.config, training, seed)
+    return repr((*settings, begun) if begun else settings)
 
 
 def _start(

@@ -71,6 +71,23 @@ def recurrent_part(part: Part) -> RIDE:
     raise ValueError(f"this training is for RIDE, not {type(part.model).__name__}")
 
 
+def recurrent_start(model: ImageModel, name: str | Path) -> RIDE:
+    """The trained RIDE that the training of a model goes on from.
+
+    Raises:
+        ValueError: If one of them is no RIDE, or they differ in more than the number of layers.
+    """
+    start = checkpoint.load(name)
+    if not isinstance(model, RIDE) or not isinstance(start, RIDE):
+        kinds = f"{type(model).__name__} from {type(start).__name__}"
+        raise ValueError(f"only a RIDE can go on from another RIDE, not {kinds}")
+    deep = max(model.config.num_layers, start.config.num_layers)
+    configs = (dataclasses.replace(m.config, num_layers=deep) for m in (model, start))
+    if len(set(configs)) > 1 or model.config.num_layers < start.config.num_layers:
+        raise ValueError(f"{name} has another config than the preset: {start.config}")
+    return start
+
+
 def check(model: ImageModel, training: Training) -> None:
     """Raises ValueError unless a model can be trained in this way."""
     first, *rest = model.parts()
@@ -91,6 +108,7 @@ def train(
     seed: int = 0,
     resume: bool = True,
     device: str = "cpu",
+    start: str | Path | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     data_name: str | None = None,
     licence: str | None = None,
@@ -109,6 +127,7 @@ def train(
         seed: Of the drawn pixels and the start of the mixtures.
         resume: Whether to go on from an interrupted run's state.
         device: Where networks are trained, such as "cuda"; mixtures are on the CPU.
+        start: A trained model to go on from: a folder, a bundled name or a hub id.
         progress: Called after every few steps.
         data_name, licence: Of the images and of the weights, for the model card.
 
@@ -121,16 +140,20 @@ def train(
     check(model, preset.training)
     started = time.monotonic()
     data_checksum = checksum(files)
+    begun = None if start is None else recurrent_start(model, start)
     settings = {"preset": dataclasses.asdict(preset), "seed": seed, "data": data_checksum}
+    if begun is not None:
+        settings["start"] = checkpoint.digest(begun)
     run = Run(Path(f"{out}.training"), json.dumps(settings, sort_keys=True), resume=resume)
     sources = [Source.of(partial(read, path, preset)) for path in files]
-    how = {"accelerator": "gpu" if device == "cuda" else device}
+    how = {"accelerator": "gpu" if device == "cuda" else device, "start": begun}
     bits = fit_parts(model, sources, preset.training, seed, run, progress, **how)
     provenance = {
         "data": data_name or f"{len(files)} images",
         "data_checksum": data_checksum,
         "licence": licence,
         "training": dataclasses.asdict(preset.training),
+        "start": settings.get("start"),
         "seed": seed,
         "commit": commit(),
         "versions": versions(),
