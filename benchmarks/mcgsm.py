@@ -34,6 +34,7 @@ RESULTS = Path(__file__).parent / "results" / "mcgsm.json"
 SIZE = "16 components, 4 scales, 48 features, 40 inputs; one thread, CPU time, median"
 PIECES = (2_000, 10_000)  # pixels at once in plain PyTorch: the faster one counts
 Task = Callable[[], object]
+Clock = Callable[[], float]
 
 
 # -- the obvious implementations
@@ -66,48 +67,56 @@ def plain_gradient(m: FactorizedMCGSM, x: Tensor, y: Tensor, piece: int) -> floa
     return total
 
 
+def plain_draw(
+    m: FactorizedMCGSM, x: Tensor, linear: Tensor, scale: Tensor, levels: int, edges: Tensor | None
+) -> Tensor:
+    """Draws a grey level given the x that the mixture sees and what else predicts the pixel.
+
+    With `edges`, those between levels, it goes through the masses of all levels, which is what a
+    codec needs; otherwise a Gaussian is drawn and rounded down.
+    """
+    energy = m.beta.square() @ (m.features.T @ x).square()
+    gates = (m.eta - 0.5 * m.alpha.exp() * energy[:, None]).flatten().softmax(0)
+    if edges is not None:
+        distance = (edges - linear)[:, None] * scale - m.predictors @ x
+        z = distance[:, :, None] * (0.5 * m.alpha).exp()
+        cdf = torch.special.ndtr(z).flatten(1) @ gates
+        pmf = torch.cat([cdf, torch.ones(1)]) - torch.cat([torch.zeros(1), cdf])
+        return torch.multinomial(pmf.clamp(min=2**-24), 1)
+    c, s = divmod(int(torch.multinomial(gates, 1)), m.eta.shape[1])
+    residual = m.predictors[c] @ x + torch.exp(-0.5 * m.alpha[c, s]) * torch.randn(())
+    return ((residual / scale + linear) * levels).floor().clamp(0, levels - 1)
+
+
 @torch.no_grad()
 def plain_walk(model: MCGSM, canvas: Tensor, pixels: int, *, binned: bool) -> None:
-    """Draws some pixels of a padded canvas (H', W'), one after another.
-
-    `binned` goes through the masses of all grey levels, which is what a codec needs; otherwise a
-    Gaussian is drawn and rounded down.
-    """
+    """Draws some pixels of a padded canvas (H', W'), one after another."""
     m, whitening, levels = model.experts[0], model.whitening[0], 2**model.config.bits
     width = canvas.shape[1]
     steps = torch.tensor([dy * width + dx for _, dy, dx in model.contexts[0].offsets])
-    edges = torch.arange(1, levels) / levels
+    edges = torch.arange(1, levels) / levels if binned else None
     flat, start = canvas.view(-1), model.reach * (width + 1)
     for pixel in range(start, start + pixels):
         x = whitening.whitener @ (flat[pixel + steps] - whitening.mean_x)
-        energy = m.beta.square() @ (m.features.T @ x).square()
-        gates = (m.eta - 0.5 * m.alpha.exp() * energy[:, None]).flatten().softmax(0)
         linear = whitening.predictor @ x + whitening.mean_y
-        if binned:
-            distance = (edges - linear)[:, None] * whitening.scale - m.predictors @ x
-            z = distance[:, :, None] * (0.5 * m.alpha).exp()
-            cdf = torch.special.ndtr(z).flatten(1) @ gates
-            pmf = torch.cat([cdf, torch.ones(1)]) - torch.cat([torch.zeros(1), cdf])
-            level = torch.multinomial(pmf.clamp(min=2**-24), 1)
-        else:
-            c, s = divmod(int(torch.multinomial(gates, 1)), m.eta.shape[1])
-            residual = m.predictors[c] @ x + torch.exp(-0.5 * m.alpha[c, s]) * torch.randn(())
-            level = ((residual / whitening.scale + linear) * levels).floor().clamp(0, levels - 1)
+        level = plain_draw(m, x, linear, whitening.scale, levels, edges)
         flat[pixel] = (level + 0.5) / levels
 
 
 # -- ours beside them
 
 
-def fastest(tasks: dict[str, list[Task]], runs: int) -> dict[str, float]:
-    """CPU seconds of the fastest variant of each task; all take turns, the first turn warms up."""
+def fastest(
+    tasks: dict[str, list[Task]], runs: int, clock: Clock = time.process_time
+) -> dict[str, float]:
+    """Seconds of the fastest variant of each task; all take turns, the first turn warms up."""
     seconds: dict[str, list[list[float]]] = {name: [[] for _ in tasks[name]] for name in tasks}
     for _ in range(runs + 1):
         for name, variants in tasks.items():
             for task, times in zip(variants, seconds[name], strict=True):
-                began = time.process_time()
+                began = clock()
                 task()
-                times.append(time.process_time() - began)
+                times.append(clock() - began)
     return {
         name: min(statistics.median(times[1:]) for times in variants)
         for name, variants in seconds.items()
@@ -176,17 +185,22 @@ def walk(name: str, side: int, pixels: int, runs: int) -> dict[str, float]:
 
 
 def records(
-    what: str, seconds: dict[str, float], protocol: str, pixels: int | None, took: float
+    what: str,
+    seconds: dict[str, float],
+    protocol: str,
+    pixels: int | None,
+    took: float,
+    beside: str = "torch",
 ) -> list[Record]:
-    """A row each, ours with plain PyTorch as the anchor: pixels a second if `pixels` is given."""
+    """A row each: pixels a second if `pixels` is given; `beside` is the anchor of ours."""
     values = {name: pixels / value if pixels else value for name, value in seconds.items()}
     unit = "px/s" if pixels else "s"
     rows = []
     for name, value in values.items():
         ours = name.startswith("imprior")
-        anchor = values["torch"] if ours else None
+        anchor = values.get(beside) if ours else None
         row = Record(f"speed/{what}/{name}", value, unit, protocol, round(took), anchor=anchor)
-        print(row, f"   {seconds['torch'] / seconds[name]:.1f} x" if ours else "")
+        print(row, f"   {seconds[beside] / seconds[name]:.2f} x" if anchor else "")
         rows.append(row)
     return rows
 
