@@ -130,7 +130,11 @@ def _published(layers: int, bits_per_pixel: float) -> Preset:
     published = {"bsds300/inf": (bits_per_pixel, "bit/px")}
     training = RecurrentTraining(tuple(stages))
     return Preset(
-        RIDEConfig(num_layers=layers), training, GRAY, published, f"{THEIS_2015}, as published"
+        RIDEConfig(num_layers=layers, rows=3, columns=3),
+        training,
+        GRAY,
+        published,
+        f"{THEIS_2015}, as published",
     )
 
 
@@ -173,7 +177,13 @@ _TINY = RecurrentTraining(
 
 
 def _texture(config: Any, training: Any) -> Preset:
-    return Preset(config, training, ImageData(), {}, "One texture: about a minute on a core, thrice that in colour.")
+    return Preset(
+        config,
+        training,
+        ImageData(),
+        {},
+        "One texture: about a minute on a core, thrice that in colour.",
+    )
 
 
 _TEXTURE = RecurrentTraining(
