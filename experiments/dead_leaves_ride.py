@@ -79,7 +79,7 @@ def main(
     images = train[kept:], train[:kept]
     for size in sizes:
         began = time.process_time()
-        config = RIDEConfig(bits=BITS, rows=size, columns=size, num_components=16)
+        config = RIDEConfig(bits=BITS, rows=size, columns=size, num_components=16, direct=True)
         with tempfile.TemporaryDirectory() as folder:
             how = training(steps, side)
             model, _ = fit_recurrent(config, images, how, Path(folder), seed=seed, progress=show)

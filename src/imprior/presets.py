@@ -266,10 +266,18 @@ PRESETS: dict[str, Preset] = {
         f"{THEIS_2015}, Sec. 3.3: colour images of 32 x 32 pixels; CIFAR-10 is theirs",
     ),
     "ride-bsds300-1": _ride_bsds300(
-        1, 3.802, _recurrent(1, 16_000, lbfgs=50), _recurrent(1, 5_000, rate=0.003, lbfgs=50)
+        1,
+        3.802,
+        _recurrent(1, 16_000, lbfgs=50),
+        _recurrent(1, 5_000, rate=0.003, lbfgs=50),
+        _recurrent(1, 1_200, size=104, batch=2, rate=0.002),
     ),
     "ride-bsds300-2": _ride_bsds300(
-        2, 3.869, _recurrent(1, 5_000), _recurrent(2, 12_000, lbfgs=50)
+        2,
+        3.869,
+        _recurrent(1, 5_000),
+        _recurrent(2, 12_000, lbfgs=50),
+        _recurrent(2, 1_200, size=104, batch=2, rate=0.002),
     ),
     "ride-bsds300-2-published": _published(2, 3.869),
     "mcgsm-bsds300-16": _bsds300(16, 3.688, 48, 30_000, 100),

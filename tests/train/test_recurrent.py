@@ -19,7 +19,7 @@ from imprior.models.ride.model import RIDE, RIDEConfig
 from imprior.presets import PRESETS, ImageData, Preset
 from imprior.train import recurrent
 from imprior.train.config import FitConfig
-from imprior.train.finetune import finetune, initialize_heads, prepare
+from imprior.train.finetune import finetune, initialize_direct, initialize_heads, prepare
 from imprior.train.progress import Progress
 from imprior.train.recurrent import (
     Objective,
@@ -117,6 +117,22 @@ def test_training_helps(tmp_path: Path) -> None:
     config = replace(CONFIG, num_layers=1)
     _, bits = fit_recurrent(config, (images[:6], images[6:]), training, tmp_path)
     assert bits < 7  # white noise takes 8, and a start from nothing more
+
+
+def test_mixtures_that_see_neighbourhoods_start_as_an_mcgsm() -> None:
+    torch.manual_seed(0)
+    x = torch.stack(pictures(24, 10))
+    direct, hidden = (RIDE(replace(CONFIG, num_layers=1, direct=d)) for d in (True, False))
+    losses = []
+    for model in (direct, hidden):
+        model.layers[0].initialize(torch.Generator().manual_seed(0))
+        prepare(model, x, borders=False)
+        start = initialize_direct if model is direct else None
+        generator = torch.Generator().manual_seed(0)
+        start(model, x, generator) if start else initialize_heads(model, generator)
+        with torch.no_grad():
+            losses.append(Objective(model, model.reach).loss(x).item())
+    assert losses[0] < losses[1]
 
 
 def test_objective_counts_what_has_a_whole_neighbourhood() -> None:

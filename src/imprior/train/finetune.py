@@ -16,6 +16,7 @@ from imprior.train.stages import Data, Fit, Stage
 from imprior.transforms import causal
 
 FIRST_PIXELS = 20_000
+LOOKED_AT = 10_000  # pixels that mixtures start from
 
 
 @torch.no_grad()
@@ -56,12 +57,38 @@ def _fit_first(model: RIDE, plane: int, target: Tensor) -> None:
 
 @torch.no_grad()
 def initialize_heads(model: RIDE, generator: torch.Generator) -> None:
-    """Starts the mixtures from what states that know nothing yet would tell: random numbers."""
+    """Starts the mixtures while states know nothing: random numbers stand for them."""
     for mixture in model.experts:
-        x = torch.randn(10_000, mixture.num_inputs, generator=generator)
-        mixture.initialize(x.to(mixture.eta.dtype), x[:, 0], generator)
-        # Gates that follow states closely before these mean something slow the beginning down.
+        seen = torch.randn(LOOKED_AT, mixture.num_inputs, generator=generator)
+        mixture.initialize(seen.to(mixture.eta.dtype), seen[:, 0], generator)
+        # Gates that follow states closely before these mean something slow the start down.
         mixture.features.mul_(0.5)
+
+
+@torch.no_grad()
+def initialize_direct(model: RIDE, batch: Tensor, generator: torch.Generator) -> None:
+    """Starts mixtures that see neighbourhoods beside states, as an MCGSM starts.
+
+    Arguments:
+        batch: Patches whose neighbourhoods are looked at, (B, C, H, W).
+        generator: Of what makes components differ.
+    """
+    values = batch if batch.is_floating_point() else model.unit(batch)
+    padded = causal.pad(values, model.reach)
+    image, y, x = (_inner(values, model.reach)[:, :LOOKED_AT]).unbind()
+    for plane, mixture in enumerate(model.experts):
+        inputs = causal.gather(padded, model.reach, model.contexts[plane], y, x, image)
+        inputs = model.whitening[plane].inputs(inputs)
+        mixture.initialize(inputs, inputs[:, 0], generator, silent=model.config.num_units)
+
+
+def _inner(values: Tensor, margin: int) -> Tensor:
+    """Image, row and column of pixels with whole neighbourhoods, in random order, (3, n)."""
+    batch, _, height, width = values.shape
+    axes = torch.arange(batch), torch.arange(margin, height), torch.arange(margin, width - margin)
+    places = torch.stack([t.flatten() for t in torch.meshgrid(*axes, indexing="ij")])
+    order = torch.randperm(places.shape[1], generator=torch.Generator().manual_seed(0))
+    return places[:, order]
 
 
 def finetune(model: RIDE, batch: Tensor, held_out: Tensor, margin: int, steps: int) -> None:

@@ -21,7 +21,7 @@ from imprior.data.batches import Draws, Patches
 from imprior.data.dequantization import Dequantized
 from imprior.models.ride.model import RIDE, RIDEConfig
 from imprior.train.config import FitConfig
-from imprior.train.finetune import finetune, initialize_heads, prepare
+from imprior.train.finetune import finetune, initialize_direct, initialize_heads, prepare
 from imprior.train.fit import fit
 from imprior.train.progress import Progress
 from imprior.train.runs import Run
@@ -176,9 +176,12 @@ def _start(
     for layer in model.layers:
         layer.initialize(generator)
     model.load_state_dict(kept, strict=False)
+    batch = _sample(model, images, training, stage, seed)
     if lower is None:
-        prepare(model, _sample(model, images, training, stage, seed), training.borders)
-    if grown:
+        prepare(model, batch, training.borders)
+    if grown and model.config.direct:
+        initialize_direct(model, batch, generator)
+    elif grown:
         initialize_heads(model, generator)
 
 

@@ -145,13 +145,21 @@ class FactorizedMCGSM(nn.Module):
             parameter.grad = (by_parameter[name] * scale).to(parameter.dtype).contiguous()
 
     @torch.no_grad()
-    def initialize(self, x: Tensor, y: Tensor, generator: torch.Generator) -> None:
+    def initialize(
+        self, x: Tensor, y: Tensor, generator: torch.Generator, *, silent: int = 0
+    ) -> None:
         r"""Starts from the statistics of whitened data, so that training starts near a GSM.
 
         A Gaussian scale mixture of x has :math:`\log p(s|x) = \tfrac d2 \alpha_s - \tfrac12
         e^{\alpha_s} \|x\|^2 d / D + ...` for d effective dimensions: the gates start as that, with
         scales at the quantiles of the local energy, random features, and components that differ
         by noise.
+
+        Arguments:
+            x: Whitened inputs, (N, D).
+            y: Whitened outputs, (N,).
+            generator: Of the noise.
+            silent: Number of further inputs, before those of `x`, that say nothing yet.
         """
         num_scales = self.eta.shape[1]
         if self.num_inputs == 0:
@@ -162,11 +170,11 @@ class FactorizedMCGSM(nn.Module):
         variances = energy.quantile(levels) if num_scales > 1 else energy.mean()
         num_features = self.features.shape[1]
         # Gates that do not depend on x must not prefer the narrow scales.
-        effective_dims = min(8.0, float(self.num_inputs)) if num_features else 0.0
+        effective_dims = min(8.0, float(self.num_inputs - silent)) if num_features else 0.0
         self.alpha.copy_(-variances.clamp(min=1e-6).log().expand_as(self.alpha))
         self.alpha.add_(_normal(self.alpha, generator), alpha=0.3)
         self.eta.copy_(0.5 * effective_dims * self.alpha)
-        self.features.copy_(_normal(self.features, generator) / math.sqrt(self.num_inputs))
+        self.features.copy_(_normal(self.features, generator) / math.sqrt(self.num_inputs - silent))
         spread = 1 + 0.3 * _normal(self.beta, generator)
         self.beta.copy_(math.sqrt(effective_dims / max(num_features, 1)) * spread)
         self.predictors.copy_(0.01 * _normal(self.predictors, generator))
