@@ -65,9 +65,8 @@ def train(args: Namespace) -> int:
     if (out / CONFIG).exists() and not args.overwrite:
         raise ValueError(f"{out} holds a model already: choose another --out, or --overwrite")
     with _bar(args) as bar:
-        options = {name: args[name] for name in ("seed", "device", "start")}
-        options["resume"] = not args.restart
-        train(preset, find_images(args.data), out, **options, progress=partial(_show, args, bar))
+        how = {"seed": args.seed, "resume": not args.restart, "progress": partial(_show, args, bar)}
+        train(preset, find_images(args.data), out, device=args.device, start=args.start, **how)
     _say(args, f"{out} is ready; imprior info {out} says what it is")
     return 0
 
