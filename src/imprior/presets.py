@@ -187,11 +187,12 @@ def _texture(config: Any, training: Any) -> Preset:
 
 
 _TEXTURE = RecurrentTraining(
-    (_recurrent(1, 700, batch=8, target="mass", check=35),),
+    (_recurrent(1, 500, batch=8, rate=0.01, target="mass", lbfgs=30, check=25),),
     borders=True,
     mirrored=False,
     validation_size=64,
     validation_patches=32,
+    sampled_patches=150,
 )
 
 PRESETS: dict[str, Preset] = {
