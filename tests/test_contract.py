@@ -40,7 +40,7 @@ SPACES = [
     for bits, height, width in [(2, 2, 3), (1, 2, 3), (2, 1, 3), (1, 2, 2), (2, 1, 2)]
     if case[1] * bits * height * width <= 12
 ]
-TOLERANCE = 1e-9  # nats, in float64
+TOLERANCE = 1e-6  # nats; models are in double precision, a walk's states may be in single
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 

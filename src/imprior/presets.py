@@ -279,6 +279,8 @@ PRESETS: dict[str, Preset] = {
         _recurrent(1, 5_000),
         _recurrent(2, 12_000, lbfgs=50),
         _recurrent(2, 1_200, size=104, batch=2, rate=0.002),
+        _recurrent(2, 8_000, size=104, batch=4, rate=0.004, check=500),
+        _recurrent(2, 600, size=220, batch=1, rate=0.001, check=200),
     ),
     "ride-bsds300-2-published": _published(2, 3.869),
     "mcgsm-bsds300-16": _bsds300(16, 3.688, 48, 30_000, 100),

@@ -35,7 +35,8 @@ def images(model: RIDE, batch: int, height: int, width: int, seed: int = 0) -> T
 def test_walk_equals_the_parallel_pass(fields: dict[str, int], size: tuple[int, int, int]) -> None:
     model = make(**fields)
     x = images(model, *size)
-    assert (score(model, x) - model.log_prob_map(x)).abs().max() < 1e-8
+    # The walk's states are in single precision, here the parallel pass is in double precision.
+    assert (score(model, x) - model.log_prob_map(x)).abs().max() < 3e-6
 
 
 @pytest.mark.parametrize("fields", VARIANTS)

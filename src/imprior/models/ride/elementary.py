@@ -1,7 +1,8 @@
 """Exponential functions inside compiled loops, in the precision of their argument.
 
-LLVM turns loops over them into vector instructions, which it cannot do with those of libm. Networks
-use them; what is coded goes through `distributions.frequencies.exp` alone.
+LLVM turns loops over them into vector instructions, which it cannot do with those of libm. They
+add, multiply and divide in a fixed order, so that their bits are the same on every machine: what is
+coded goes through them and `distributions.frequencies.exp` alone.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ SHIFTER = np.float32(3 << 22)  # adding it rounds to an integer, which its low b
 ONE, TWO, LARGEST = np.float32(1), np.float32(2), np.float32(80)
 
 # Division by zero cannot happen, and a test for it would keep loops from being vectorised.
-compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+# No fused multiplication and addition either: not every machine has it.
+compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled

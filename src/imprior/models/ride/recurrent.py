@@ -24,6 +24,10 @@ def _array(tensor: Tensor) -> Floats:
     return tensor.detach().double().cpu().contiguous().numpy()
 
 
+def _single(array: Floats) -> states.Singles:
+    return array.astype(np.float32)
+
+
 def _on_pixels(whitening: ConditionalWhitening, levels: float) -> tuple[Floats, Floats]:
     """The map from integer pixels to whitened inputs, (D, D) and (D,).
 
@@ -38,15 +42,18 @@ def first_layer(layer: SpatialLSTM, whitening: ConditionalWhitening, levels: flo
     """A layer that sees whitened pixels, folded to see integers."""
     matrix, shift = _on_pixels(whitening, levels)
     rest = upper_layer(layer)
-    offset = states.product(shift[None], rest.by_input)[0] + rest.offset
-    return states.Layer(states.product(matrix, rest.by_input), rest.by_state, offset)
+    by_input = rest.by_input.astype(np.float64)
+    offset = states.product(shift[None], by_input)[0] + rest.offset
+    folded = states.product(matrix, by_input)
+    return states.Layer(_single(folded), rest.by_state, _single(offset))
 
 
 def upper_layer(layer: SpatialLSTM) -> states.Layer:
     """A layer as it is."""
     weights = np.ascontiguousarray(_array(layer.weight).T)
     recurrent = layer.streams * layer.num_units
-    return states.Layer(weights[recurrent:], weights[:recurrent], _array(layer.bias))
+    parts = weights[recurrent:], weights[:recurrent], _array(layer.bias)
+    return states.Layer(*(_single(part) for part in parts))
 
 
 def head(
@@ -65,7 +72,7 @@ def head(
     offset[features.shape[1] :] += float(whitening.mean_y) * levels - 0.5
     alpha = _array(mixture.alpha).reshape(-1)
     return states.Head(
-        np.ascontiguousarray(rows[:num_units]),
+        _single(rows[:num_units]),
         states.product(matrix, by_whitened),
         offset,
         np.ascontiguousarray(_array(mixture.beta).T ** 2),
@@ -94,12 +101,12 @@ class RecurrentWalk:
         pairs = zip(model.experts, model.whitening, strict=True)
         self.heads = [head(*pair, units, levels) for pair in pairs]
         # Pixel (0, 0) has no context: its inputs, after whitening, are zeros.
-        self.bias = _array(model.layers[0].bias)
+        self.bias = _single(_array(model.layers[0].bias))
         # A state is needed until the row below has come to its column.
         shape = (slope + 1, len(canvas), canvas.shape[2] + 1, units)
-        self.h = [np.zeros(shape) for _ in self.layers]
-        self.c = [np.zeros(shape) for _ in self.layers]
-        self.state: Floats = np.zeros((0, units))
+        self.h = [np.zeros(shape, np.float32) for _ in self.layers]
+        self.c = [np.zeros(shape, np.float32) for _ in self.layers]
+        self.state: states.Singles = np.zeros((0, units), np.float32)
 
     def advance(self, y: Indices, x: Indices, base: Indices) -> None:
         """Computes the states of a wavefront, given those of all before it."""
@@ -113,7 +120,7 @@ class RecurrentWalk:
             seen = states.advance(h, c, seen, (here, left, up), int(y[0]), *layer, LARGEST_MEMORY)
         self.state = seen
 
-    def _context(self, plane: int, y: Indices, base: Indices) -> Floats:
+    def _context(self, plane: int, y: Indices, base: Indices) -> states.Singles:
         walk = self.pixels
         return states.pixels(
             walk.padded_values, base, y, walk.offsets[plane], walk.first_row[plane]
