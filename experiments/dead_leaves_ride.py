@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -66,7 +67,7 @@ def start(mcgsm: MCGSM, seed: int) -> RIDE:
         )
     )
     model.layers[0].initialize(torch.Generator().manual_seed(seed))
-    model.whitening.load_state_dict(mcgsm.whitening.state_dict())
+    model.whitening[0].load_state_dict(mcgsm.whitening[0].state_dict())
     old, new, units = mcgsm.experts[0], model.experts[0], model.config.num_units
     for name in ("beta", "eta", "alpha"):
         getattr(new, name).copy_(getattr(old, name))
@@ -114,8 +115,8 @@ def main(
         mcgsm = dead_leaves.trained(size, mcgsm, train, mcgsm_pixels, mcgsm_steps, seed)
         model = start(mcgsm, seed)
         with tempfile.TemporaryDirectory() as folder:
-            run = {"seed": seed, "start": model, "progress": show}
-            model, _ = fit_recurrent(model.config, images, how, Path(folder), **run)
+            run = partial(fit_recurrent, seed=seed, start=model, progress=show)
+            model, _ = run(model.config, images, how, Path(folder))
         seconds = round(time.process_time() - began)
         inputs = 2 * size * (size + 1)
         protocol = PROTOCOL.format(inputs=inputs, steps=steps, side=side, mcgsm_steps=mcgsm_steps)

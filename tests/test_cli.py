@@ -21,9 +21,11 @@ import tifffile
 import torch
 
 from imprior import arguments, checkpoint, cli
+from imprior.cli import terminal
 from imprior.data.images import Image, read, write
 from imprior.inference.symmetry import Ensemble
 from imprior.provenance import PROVENANCE
+from tests.blocks import Blocks, BlocksConfig
 from tests.toys import Toy, ToyConfig
 
 Run = Callable[..., tuple[int, str, str]]
@@ -43,7 +45,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     """Runs a command: its exit status and what it printed; errors are lines without a trace."""
     from imprior.models import MODELS
 
-    monkeypatch.setattr(checkpoint, "MODELS", (*MODELS, Toy))
+    monkeypatch.setattr(checkpoint, "MODELS", (*MODELS, Toy, Blocks))
 
     def run_command(*words: object) -> tuple[int, str, str]:
         try:
@@ -93,7 +95,8 @@ def tree(folder: Path) -> dict[str, bytes]:
                                    ["evaluate", "--help"], ["sample", "--help"],
                                    ["compress", "--help"], ["decompress", "--help"],
                                    ["info", "--help"], ["demo", "--help"],
-                                   ["inpaint", "--help"], ["texture", "--help"]])  # fmt: skip
+                                   ["inpaint", "--help"], ["texture", "--help"],
+                                   ["upscale", "--help"]])  # fmt: skip
 def test_help_is_everywhere(run: Run, words: list[str]) -> None:
     status, out, _ = run(*words)
     assert status == 0 and "imprior" in out
@@ -116,6 +119,11 @@ def test_help_is_everywhere(run: Run, words: list[str]) -> None:
         (["inpaint", "a.png", "--model", "m", "--out", "o"], "--mask"),
         (["inpaint", "a.png", "--model", "m", "--out", "o", "--mask=m.png", "--box=1"], "--box"),
         (["inpaint", "a.png", "--model", "m", "--out", "o", "--box=1", "--method=magic"], "magic"),
+        (["upscale", "a.png", "--model", "m"], "out"),
+        (["upscale", "a.png", "--model", "m", "--out", "o", "--scale=3"], "3"),
+        (["upscale", "a.png", "--model", "m", "--out", "o", "--samples=0"], "at least 1, got 0"),
+        (["upscale", "a.png", "--model", "m", "--out", "o", "--seed=-1"], "seed"),
+        (["upscale", "a.png", "--model", "m", "--out", "o", "--temperature=-1"], "temperature"),
         (["texture", "--out", "o"], "image"),
         (["texture", "nowhere.png", "--out", "o"], "nowhere.png"),
         (["texture", "a.png", "--out", "o", "--size=63x512"], "63"),
@@ -259,6 +267,28 @@ def test_train_overrides_resumes_and_refuses(run: Run, photos: Path, tmp_path: P
     assert run("evaluate", photos, "--model", tmp_path / "m")[0] == 0
 
 
+def test_one_level_alone_does_not_complete_a_model(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imprior.train import training
+
+    asked = []
+    monkeypatch.setattr(training, "train", lambda *_, **options: asked.append(options["level"]))
+    words = ("train", *SMALL, "--data", photos, "--out", tmp_path / "m")
+    status, out, _ = run(*words, "--level", "level 1")
+    assert status == 0 and "level 1 is trained; without --level the same command" in out
+    assert "is ready" in run(*words)[1] and asked == ["level 1", None]
+
+
+def test_level_of_a_model_without_levels_is_status_2(
+    run: Run, photos: Path, tmp_path: Path
+) -> None:
+    words = ("train", *SMALL, "--data", photos, "--out", tmp_path / "m", "--level", "nonsense")
+    status, _, err = run(*words)
+    assert status == 2 and "MCGSM" in err and len(err.splitlines()) == 1
+    assert not (tmp_path / "m").exists() and not list(tmp_path.glob("*.training"))
+
+
 def test_printed_config_trains_the_same_model(run: Run, photos: Path, tmp_path: Path) -> None:
     words = ("train", *SMALL, "--data", photos, "--out")
     status, out, _ = run(*words, tmp_path / "two", "--print_config")
@@ -279,7 +309,7 @@ def test_interrupted_training_goes_on_to_the_same_weights(
     words = ("train", *SMALL, "--data", photos, "--out")
     assert run(*words, tmp_path / "whole")[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "_bar", interrupted_after(3))
+        patch.setattr(terminal, "bar", interrupted_after(3))
         status, _, err = run(*words, tmp_path / "m")
     assert status == 130
     assert err == "imprior: interrupted; the same command goes on from there\n"
@@ -346,7 +376,7 @@ def test_interrupted_texture_goes_on(
     write(tmp_path / "x.png", stripes())
     words = ("texture", tmp_path / "x.png", "--out", tmp_path / "out", "--size", "64x64")
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "_bar", interrupted_after(3))
+        patch.setattr(terminal, "bar", interrupted_after(3))
         status, _, err = run(*words)
     assert status == 130
     assert err == "imprior: interrupted; the same command goes on from there\n"
@@ -401,7 +431,7 @@ def test_interrupted_inpainting_keeps_the_best_image(
     assert run(*words, "--out", tmp_path / "whole")[0] == 0
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "_bar", interrupted_after(3))
+        patch.setattr(terminal, "bar", interrupted_after(3))
         status, _, err = run(*words, "--out", out)
     best = out / "best.png"
     kept = f"interrupted; the best image so far is {best}; the same command goes on from there"
@@ -433,6 +463,55 @@ def test_holes_that_cannot_be_are_status_2(
         status, _, err = run("inpaint", path, "--model", model, "--out", tmp_path / "o", *hole)
         assert status == 2 and named in err and len(err.splitlines()) == 1, err
     assert not (tmp_path / "o").exists()
+
+
+# -- up-scaling
+
+
+@pytest.fixture
+def blocks(tmp_path: Path) -> Path:
+    return checkpoint.save(Blocks(BlocksConfig()), tmp_path / "blocks", dict.fromkeys(PROVENANCE))
+
+
+def test_upscale_writes_samples_figures_and_a_page(
+    run: Run, blocks: Path, photos: Path, tmp_path: Path
+) -> None:
+    colourful(photos / "colour.png")
+    out, figures = tmp_path / "out", tmp_path / "f.json"
+    words = ("upscale", photos, "--model", blocks, "--out", out, "--scale", 4, "--samples", 2)
+    status, said, err = run(*words, "--json", figures, "--report")
+    assert status == 1 and "colour.png has 3 channels" in err
+    assert "40 x 48" in said and "index.html shows what was drawn" in said
+    names = [f"{name}.png" for name in ("", "-001", "-mean", "-deviation")]
+    expected = {*(f"a{name}" for name in names), *(f"sub/b{name}" for name in names)}
+    assert tree(out).keys() == expected | {"index.html"}
+    told = json.loads(figures.read_text())
+    assert (told["scale"], told["samples"], told["seed"]) == (4, 2, 0)
+    assert [Path(each["path"]).name for each in told["files"]] == ["a.png", "b.png"]
+    assert [Path(each["path"]).name for each in told["failures"]] == ["colour.png"]
+    (photos / "colour.png").unlink()
+    status, said, _ = run(*words)
+    assert status == 0 and "2 outputs were there already" in said
+    first = tree(out)
+    assert run(*words, "--overwrite", "--quiet") == (0, "", "") and tree(out) == first
+
+
+def test_upscale_to_one_file_keeps_the_pixels(
+    run: Run, blocks: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = ("upscale", photos / "a.png", "--model", blocks, "--out", tmp_path / "large.png")
+    assert run(*words, "--report")[0] == 0
+    large = read(tmp_path / "large.png").pixels
+    assert torch.equal(large[:, 1::2, 1::2], read(photos / "a.png").pixels)
+    assert (tmp_path / "index.html").exists()
+
+
+def test_upscale_needs_a_multiscale_model(
+    run: Run, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    status, _, err = run("upscale", photos, "--model", model, "--out", tmp_path / "out")
+    assert status == 2 and "upscale needs a model that is a Multiscale; Toy is not" in err
+    assert not (tmp_path / "out").exists()
 
 
 # -- bad input

@@ -25,6 +25,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--gray": {"action": "store_true", "help": "make colour images grey"},
     "--reduce-bits": {"action": "store_true", "help": "drop lowest bits that the model lacks"},
     "--seed": {"type": int, "default": 0, "metavar": "N", "help": "of all that is random"},
+    "--temperature": {
+        "type": float,
+        "default": 1.0,
+        "metavar": "T",
+        "help": "1 draws from the model, less what is likelier",
+    },
     "--device": {"default": "cpu", "help": "where to compute: cpu, cuda, ..."},
     "--batch-size": {"type": int, "default": 1, "metavar": "N", "help": "images at a time"},
     "--json": {"metavar": "PATH", "help": "write all figures there; - is standard output"},
@@ -81,6 +87,8 @@ def _train(parser: ArgumentParser, words: Sequence[str]) -> None:
     )
     start = "a trained RIDE to go on from: a folder, a bundled name or a hub id"
     parser.add_argument("--start", metavar="MODEL", help=start)
+    level = "train this part only, of a model made of parts; without it all are joined"
+    parser.add_argument("--level", metavar="NAME", help=level)
     _add(parser, "--gray", "--reduce-bits", "--seed", "--device", "--overwrite", "--quiet")
     parser.add_argument("--settings", action="config", help="YAML, as --print_config writes it")
     preset = PRESETS.get(_preset_name(words))
@@ -119,8 +127,7 @@ def _sample(parser: ArgumentParser, words: Sequence[str]) -> None:
     _add(parser, "--model")
     parser.add_argument("--size", default="64x64", metavar="HxW", help="height and width in pixels")
     parser.add_argument("--num", type=int, default=16, metavar="N", help="how many images")
-    parser.add_argument("--temperature", type=float, default=1.0, metavar="T",
-                        help="1 draws from the model, less what is likelier")  # fmt: skip
+    _add(parser, "--temperature")
     _add(parser, "--out", metavar="DIR", help="the folder for the images and a sheet of them all")
     _add(parser, "--seed", "--json", "--overwrite", "--quiet")
 
@@ -154,6 +161,20 @@ def _inpaint(parser: ArgumentParser, words: Sequence[str]) -> None:
     _add(parser, "--gray", "--reduce-bits", "--seed", "--json", "--overwrite", "--quiet")
 
 
+def _upscale(parser: ArgumentParser, words: Sequence[str]) -> None:
+    _add(parser, "files", "--model")
+    times = "how many times as high and wide (2)"
+    parser.add_argument("--scale", type=int, choices=[2, 4, 8], default=2, help=times)
+    several = "how many of each image; of several also their mean and standard deviation"
+    parser.add_argument("--samples", type=int, default=1, metavar="N", help=several)
+    _add(parser, "--temperature")
+    _add(parser, "--out", help="a folder; or the name of the output, if there is one input")
+    page = "write also a page, index.html, that shows before, after and where samples differ"
+    parser.add_argument("--report", action="store_true", help=page)
+    _add(parser, "--gray", "--reduce-bits", "--seed", "--device")
+    _add(parser, "--json", "--overwrite", "--quiet")
+
+
 def _texture(parser: ArgumentParser, words: Sequence[str]) -> None:
     parser.add_argument("image", metavar="IMAGE", help="an image file, of one texture all over")
     _add(parser, "--out", metavar="DIR", help="the folder for models, textures and a report")
@@ -161,8 +182,7 @@ def _texture(parser: ArgumentParser, words: Sequence[str]) -> None:
     trained = "what to train, may be repeated (mcgsm-texture and ride-texture, or for RGB theirs)"
     parser.add_argument("--preset", action="append", metavar="NAME", help=trained)
     parser.add_argument("--samples", type=int, default=2, metavar="N", help="textures a model")
-    parser.add_argument("--temperature", type=float, default=1.0, metavar="T",
-                        help="1 draws from the model, less what is likelier")  # fmt: skip
+    _add(parser, "--temperature")
     _add(parser, "--gray", "--seed", "--device", "--json", "--overwrite", "--quiet")
 
 
@@ -201,6 +221,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser, Sequence[str]], None]]]
     "evaluate": ("Tell how many bits images take under a model, and where.", _evaluate),
     "sample": ("Draw images from a model.", _sample),
     "inpaint": ("Fill a hole in an image, several times if asked to.", _inpaint),
+    "upscale": ("Make images 2, 4 or 8 times as large, several times if asked to.", _upscale),
     "texture": ("Learn one texture in minutes, then draw more of its kind.", _texture),
     "compress": ("Make images smaller without loss.", _compress),
     "decompress": ("Restore compressed images, bit for bit.", _decompress),

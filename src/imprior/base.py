@@ -63,12 +63,12 @@ class Part(NamedTuple):
 
     Attributes:
         name: For people; empty if the part is the whole model.
-        model: The part.
+        model: The part, or what its training lowers.
         images: Makes what the part takes of the integer images (B, C, H, W) of the whole model.
     """
 
     name: str
-    model: ImageModel
+    model: nn.Module
     images: Callable[[Tensor], Tensor]
 
 
@@ -238,19 +238,37 @@ class Denoiser(ImageModel):
 
 
 class Multiscale(ImageModel):
-    """A model that factors an image: p(x) = p(coarse) p(detail | coarse)."""
+    """A model that factors an image: p(x) = p(coarse) p(detail | coarse), scale by scale.
+
+    Coarse images have half the height and width, and are images themselves: those of level 0, the
+    finest, are split again at level 1, and so on. Up-scaling by 2^k is, for level k - 1 to 0,
+    `coarse = join(coarse, detail)` with a detail drawn from `given(coarse, level)`.
+    """
 
     @abstractmethod
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Splits images into the next coarser images and the detail that is lost."""
+        """Splits images into the next coarser ones and the detail that is lost.
+
+        Arguments:
+            x: (B, C, H, W), H and W even.
+
+        Returns:
+            The coarse images, (B, C, H/2, W/2), and the detail, (B, 3 C, H/2, W/2).
+        """
 
     @abstractmethod
     def join(self, coarse: Tensor, detail: Tensor) -> Tensor:
         """The inverse of `split`."""
 
     @abstractmethod
-    def given(self, coarse: Tensor) -> ImageModel:
-        """The conditional model of the detail, given the coarse images."""
+    def given(self, coarse: Tensor, level: int = 0) -> Sampler:
+        """The conditional model of the detail of a level, given its coarse images.
+
+        Its `sample` takes the shape (B, H/2, W/2) of `coarse`.
+
+        Raises:
+            ValueError: If the model has no such level.
+        """
 
 
 def require(model: ImageModel, ability: type[Ability], task: str) -> Ability:

@@ -214,7 +214,10 @@ def _parse_value(hint: Any, value: Any) -> Any:
         # Which of several configs it is, their fields tell: no two have the same.
         fitting = [kind for kind in kinds if value.keys() == {f.name for f in fields(kind)}]
         return _parse((fitting or kinds)[0], value)
-    return tuple(_parse_value(None, item) for item in value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        inner = kinds[0] if kinds else None
+        return tuple(_parse_value(inner, item) for item in value)
+    return value
 
 
 def _fill(model: ImageModel, tensors: Mapping[str, Tensor]) -> None:

@@ -20,6 +20,7 @@ from imprior.tasks.texture import PAGE, REGIONS, Texture, Wanted, regions_of
 from imprior.tasks.texture_files import SIDE, TOP, synthesize
 from imprior.train import shallow as shallow_training
 from imprior.train.progress import Progress
+from imprior.train.samples import Source
 from tests.tasks.textures import recurrent, shallow, stripes
 
 WANTED = Wanted((64, 80), num=2)
@@ -105,8 +106,8 @@ def test_weights_are_chosen_by_the_second_region(
     seen = []
     split = shallow_training.split
 
-    def spy(sources: list[object], share: float) -> object:
-        sides = split(sources, share)  # type: ignore[arg-type]
+    def spy(sources: list[Source], share: float) -> tuple[list[Source], list[Source]]:
+        sides = split(sources, share)
         seen.append([[source.read() for source in side] for side in sides])
         return sides
 

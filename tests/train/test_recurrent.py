@@ -20,6 +20,7 @@ from imprior.presets import PRESETS, ImageData, Preset
 from imprior.train import recurrent
 from imprior.train.config import FitConfig
 from imprior.train.finetune import finetune, initialize_direct, initialize_heads, prepare
+from imprior.train.parts import PartTrainings
 from imprior.train.progress import Progress
 from imprior.train.recurrent import (
     Objective,
@@ -31,7 +32,7 @@ from imprior.train.recurrent import (
 from imprior.train.samples import Drawing
 from imprior.train.shallow import ShallowTraining
 from imprior.train.stages import Stage
-from imprior.train.training import PartTrainings, train
+from imprior.train.training import train
 from tests.models.mcgsms import smooth
 from tests.models.rides import make
 

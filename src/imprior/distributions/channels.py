@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
-from imprior.distributions import logistic
+from imprior.distributions import chained, logistic
 from imprior.distributions.binned import BinnedMixture
 from imprior.distributions.frequencies import precision
 
@@ -48,76 +50,87 @@ def initial(num_components: int, channels: int, largest: float = 1.0) -> Tensor:
 
 @dataclass(frozen=True)
 class ChannelMixture:
-    """The mixtures of n pixels.
+    """The mixtures of n pixels, made of a network's output.
 
     Attributes:
-        logits: Of the components, (n, K).
-        means: (n, C, K), relative to the centre, in units of half the range, as all that follow.
-        log_scales: (n, C, K).
-        slopes: How far earlier channels move the means, in (-1, 1), (n, C (C - 1) / 2, K).
-        centre: Grey levels, (n, C).
-        bits: Bit depth of the values.
+        parameters: (n, `num_parameters`): the logits of K components; means, C times K, and
+            logarithms of scales, C times K, in units of half the range; slopes before their tanh,
+            for each channel and each channel before it K.
+        centre: What means are told relative to, grey levels, (n, C).
+        bits: Bit depth of the values, 1 to 16.
+
+    Raises:
+        ValueError: If there are not as many parameters as some number of components has.
     """
 
-    logits: Tensor
-    means: Tensor
-    log_scales: Tensor
-    slopes: Tensor
+    parameters: Tensor
     centre: Tensor
     bits: int
 
-    @classmethod
-    def of(cls, parameters: Tensor, centre: Tensor, bits: int) -> ChannelMixture:
-        """The mixtures that a network's output stands for.
-
-        Arguments:
-            parameters: (n, `num_parameters`), in the order of the attributes.
-            centre: What means are told relative to, grey levels, (n, C).
-            bits: Bit depth, 1 to 16.
-
-        Raises:
-            ValueError: If there are not as many parameters as some number of components has.
-        """
-        rows, channels = centre.shape
-        pairs = channels * (channels - 1) // 2
-        count = parameters.shape[1] // num_parameters(1, channels)
-        if parameters.shape != (rows, num_parameters(count, channels)) or not count:
+    def __post_init__(self) -> None:
+        rows, channels = self.centre.shape
+        count = self.num_components
+        if self.parameters.shape != (rows, num_parameters(count, channels)) or not count:
             raise ValueError(
-                f"{tuple(parameters.shape)} are no parameters of {rows} mixtures of {channels} "
-                f"channels: a component has {num_parameters(1, channels)}"
+                f"{tuple(self.parameters.shape)} are no parameters of {rows} mixtures of "
+                f"{channels} channels: a component has {num_parameters(1, channels)}"
             )
-        parts = parameters.view(rows, -1, count).split([1, channels, channels, pairs], dim=1)
+
+    @property
+    def num_components(self) -> int:
+        """K."""
+        return self.parameters.shape[1] // num_parameters(1, self.centre.shape[1])
+
+    def split(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits (n, K), means and log-scales (n, C, K), slopes (n, C (C - 1) / 2, K)."""
+        rows, channels = self.centre.shape
+        sizes = [1, channels, channels, channels * (channels - 1) // 2]
+        parts = self.parameters.view(rows, -1, self.num_components).split(sizes, dim=1)
         logits, means, log_scales, slopes = parts
-        low, high = math.log(SMALLEST_SCALE / 2 ** (bits - 1)), math.log(LARGEST_SCALE)
-        log_scales = log_scales.clamp(low, high)
-        return cls(logits[:, 0], means, log_scales, slopes.tanh(), centre, bits)
+        return logits[:, 0], means, log_scales.clamp(*scale_limits(self.bits)), slopes.tanh()
+
+    def rows(self, rows: Tensor) -> ChannelMixture:
+        """The mixtures of some pixels only."""
+        return ChannelMixture(self.parameters[rows], self.centre[rows], self.bits)
+
+    def total_log_mass(self, values: Tensor) -> Tensor:
+        """Log-masses of pixels, nats, (n,), for training: see `log_mass`; on the CPU fused."""
+        if self.parameters.device.type != "cpu":
+            return self.log_mass(values).sum(1)
+        total: Tensor = TotalLogMass.apply(self.parameters, self.centre, values, self.bits)
+        return total
 
     def log_mass(self, values: Tensor) -> Tensor:
         """Log-masses of each channel's value given the channels before it, nats, (n, C).
 
-        Finite, with a gradient, however far a value is from all means; for training.
+        Finite, with a gradient, however far a value is from all means. Slow and obvious.
 
         Arguments:
             values: Integers in [0, 2^bits), (n, C).
         """
-        joint = torch.log_softmax(self.logits, 1)
+        joint = torch.log_softmax(self.split()[0], 1)
         totals = [torch.zeros_like(joint[:, 0])]
         for channel in range(values.shape[1]):
-            joint = joint + self._component_log_mass(channel, values)
+            joint = joint + self.component_log_mass(channel, values)
             totals.append(joint.logsumexp(1))
         return torch.stack(totals, 1).diff(dim=1)
 
     def floored_log_mass(self, values: Tensor) -> Tensor:
         """Log-masses over the floor that coding needs, as in `BinnedMixture`; float64 (n, C)."""
+        differentiable = torch.is_grad_enabled() and self.parameters.requires_grad
+        if self.parameters.device.type == "cpu" and not differentiable:
+            masses, _ = fused(self.parameters, self.centre, values, self.bits)
+        else:
+            masses = self.log_mass(values)
         size, digits = 2**self.bits, precision(self.bits)
-        mass = (1 << digits) - size
-        return torch.log1p(mass * self.log_mass(values).double().exp()) - digits * math.log(2)
+        mixture = (1 << digits) - size
+        return torch.log1p(mixture * masses.double().exp()) - digits * math.log(2)
 
     def walk(self) -> ChannelWalk:
         """The mixtures one channel after another, whose values need not be known yet."""
         return ChannelWalk(self)
 
-    def _component_log_mass(self, channel: int, values: Tensor) -> Tensor:
+    def component_log_mass(self, channel: int, values: Tensor) -> Tensor:
         """Of each component, given all channels before, (n, K)."""
         means, inverse_scales = self.in_levels(channel, values)
         value = values[:, channel, None]
@@ -127,13 +140,19 @@ class ChannelMixture:
 
     def in_levels(self, channel: int, values: Tensor) -> tuple[Tensor, Tensor]:
         """Means in grey levels and inverse scales of a channel, given those before, (n, K)."""
+        _, means, log_scales, slopes = self.split()
         half = 2.0 ** (self.bits - 1)
-        means = self.means[:, channel] * half + self.centre[:, channel, None]
+        mean = means[:, channel] * half + self.centre[:, channel, None]
         first = channel * (channel - 1) // 2
         for earlier in range(channel):
             residual = values[:, earlier] - self.centre[:, earlier]
-            means = means + self.slopes[:, first + earlier] * residual[:, None]
-        return means, torch.exp(-self.log_scales[:, channel]) / half
+            mean = mean + slopes[:, first + earlier] * residual[:, None]
+        return mean, torch.exp(-log_scales[:, channel]) / half
+
+
+def scale_limits(bits: int) -> tuple[float, float]:
+    """Logarithms of the smallest and the largest scale, in units of half the range."""
+    return math.log(SMALLEST_SCALE / 2 ** (bits - 1)), math.log(LARGEST_SCALE)
 
 
 class ChannelWalk:
@@ -144,9 +163,9 @@ class ChannelWalk:
     """
 
     def __init__(self, mixture: ChannelMixture) -> None:
-        parts = (mixture.logits, mixture.means, mixture.log_scales, mixture.slopes, mixture.centre)
-        self.mixture = ChannelMixture(*(part.detach().double() for part in parts), mixture.bits)
-        self.joint = torch.log_softmax(self.mixture.logits, 1)
+        parts = (mixture.parameters.detach().double(), mixture.centre.double())
+        self.mixture = ChannelMixture(*parts, mixture.bits)
+        self.joint = torch.log_softmax(self.mixture.split()[0], 1)
         self.values = self.mixture.centre.new_zeros(self.mixture.centre.shape, dtype=torch.int64)
         self.channel = 0
 
@@ -163,6 +182,39 @@ class ChannelWalk:
     def observe(self, values: Tensor) -> None:
         """Takes over the values of that channel, int64 (n,), and goes on to the next."""
         self.values[:, self.channel] = values
-        parts = self.mixture._component_log_mass(self.channel, self.values)
+        parts = self.mixture.component_log_mass(self.channel, self.values)
         self.joint = torch.log_softmax(self.joint + parts, 1)
         self.channel += 1
+
+
+class TotalLogMass(Function):
+    """`ChannelMixture.total_log_mass`; its gradient is found on the way."""
+
+    @staticmethod
+    def forward(ctx: Any, parameters: Tensor, centre: Tensor, values: Tensor, bits: int) -> Tensor:
+        """Log-masses of pixels, (n,)."""
+        masses, gradient = fused(parameters, centre, values, bits, ctx.needs_input_grad[0])
+        ctx.save_for_backward(gradient)
+        return masses.sum(1)
+
+    @staticmethod
+    def backward(ctx: Any, weight: Tensor) -> tuple[Tensor, None, None, None]:
+        """By the parameters."""
+        (gradient,) = ctx.saved_tensors
+        return gradient * weight[:, None], None, None, None
+
+
+def fused(
+    parameters: Tensor, centre: Tensor, values: Tensor, bits: int, differentiate: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Log-masses (n, C), and the gradients (n, M) of their sums over the channels, or nothing."""
+    count = parameters.shape[1] // num_parameters(1, centre.shape[1])
+    masses, gradient = torch.empty_like(centre), parameters.new_empty(0, parameters.shape[1])
+    if differentiate:
+        gradient = torch.empty_like(parameters)
+    kind = parameters.numpy().dtype.type
+    small = 0.01 if parameters.dtype is torch.float32 else 0.0
+    limits = tuple(map(kind, (2.0 ** (bits - 1), *scale_limits(bits), small)))
+    arrays = (parameters.contiguous().numpy(), centre.contiguous().numpy(), values.numpy())
+    chained.log_masses(*arrays, count, limits, masses.numpy(), gradient.numpy())
+    return masses, gradient

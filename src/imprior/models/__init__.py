@@ -4,13 +4,15 @@ from typing import Any
 
 from imprior.base import ImageModel
 from imprior.models.baselines.gmm import GMM
+from imprior.models.baselines.pixelcnn import PixelCNN
+from imprior.models.pyramids.model import PixelPyramid
 from imprior.models.ride.colour import ColourRIDE
 from imprior.models.ride.mcgsm import MCGSM
 from imprior.models.ride.model import RIDE
 from imprior.models.ride.multiscale import MultiscaleRIDE
 from imprior.models.ride.patches import PatchRIDE
 
-MODELS = (MCGSM, RIDE, ColourRIDE, MultiscaleRIDE, PatchRIDE, GMM)
+MODELS = (MCGSM, RIDE, ColourRIDE, MultiscaleRIDE, PatchRIDE, PixelPyramid, PixelCNN, GMM)
 
 
 def build(config: Any) -> ImageModel:

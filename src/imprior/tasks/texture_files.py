@@ -23,8 +23,9 @@ from imprior.tasks.evaluate import evaluate_batch
 from imprior.tasks.sample import sample
 from imprior.tasks.statistics import mean, statistics
 from imprior.tasks.texture import PAGE, REGIONS, Synthesis, Texture, Wanted, regions_of
+from imprior.train.parts import PartTrainings
 from imprior.train.progress import Progress
-from imprior.train.training import PartTrainings, train
+from imprior.train.training import train
 
 AGAINST = ("png", "jpegls", "jxl")
 

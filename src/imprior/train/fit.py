@@ -9,12 +9,14 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from imprior.data.batches import Draws, ImageFiles
@@ -25,7 +27,8 @@ from imprior.train import logs as run_logs
 from imprior.train.config import FitConfig
 from imprior.train.logs import Logs, Point
 from imprior.train.progress import Progress
-from imprior.train.runs import Run
+from imprior.train.runs import Run, alone
+from imprior.train.trainable import Trainable
 
 if TYPE_CHECKING:
     from imprior.train.callbacks import Watch
@@ -70,6 +73,7 @@ def fit(
     num_nodes: int = 1,
     strategy: str = "auto",
     num_workers: int = 0,
+    channels_last: bool = False,
 ) -> FitResult:
     """Trains a network and leaves in it the weights that did best on the validation images.
 
@@ -78,8 +82,8 @@ def fit(
     as one that was not. It also keeps `about.json` and the logs, and may be deleted afterwards.
 
     Arguments:
-        model: A network with `loss` and `metrics`; see `imprior.train.learner.Trainable`. It ends
-            on the CPU, in evaluation mode.
+        model: A network with `loss` and `metrics`; see `imprior.train.trainable.Trainable`. It
+            ends on the CPU, in evaluation mode.
         training: What to learn from: the batch of a step depends on `seed` and the step alone.
         validation: What chooses the weights; each image counts once.
         config: How to train.
@@ -94,14 +98,17 @@ def fit(
         accelerator, devices, num_nodes, strategy: Lightning's; the strategy is one that keeps a
             whole network on each device, such as "ddp".
         num_workers: Processes that load images.
+        channels_last: Whether to compute with the channels of a pixel side by side in memory,
+            which is how convolutions are fastest.
 
     Raises:
-        ValueError: If an argument cannot be used, the folder is not one of this run, or training
-            runs into numbers that are not finite (`imprior.train.callbacks.DivergedError`).
+        ValueError: If an argument cannot be used, the folder is not one of this run or another
+            process is training in it, or training runs into numbers that are not finite
+            (`imprior.train.callbacks.DivergedError`).
         OSError: If the state or the logs cannot be written; those of before are kept.
     """
     from imprior.train.callbacks import Watch
-    from imprior.train.learner import Learner, Trainable
+    from imprior.train.learner import Learner
     from imprior.train.trainer import make_trainer, run_trainer
 
     if not isinstance(model, Trainable):
@@ -110,7 +117,9 @@ def fit(
     if not len(training) or not len(validation):
         raise ValueError("a fit needs images to train on, and others that choose the weights")
     folder = Path(folder)
-    learner = Learner(model, config, training, seed=seed, num_workers=num_workers)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    options: dict[str, Any] = {"num_workers": num_workers, "memory_format": layout}
+    learner = Learner(model, config, training, seed=seed, **options)
     path, open_logs = folder / "state.pt", partial(Logs, folder, logs)
     watch = Watch(
         config, validation, path, open_logs=open_logs, progress=progress, sampler=sampler
@@ -120,16 +129,17 @@ def fit(
     trainer = make_trainer(config, watch, folder, bar=bar, devices=where)
     told = _provenance(config, seed, about)
     settings = _settings(model, training, validation, told)
-    Run(folder, settings, resume=resume, writes=trainer.is_global_zero)
-    if trainer.is_global_zero:
-        replace_file(folder / "about.json", json.dumps(told, indent=2).encode())
-    try:
-        run_trainer(trainer, learner.train(), path)
-    finally:
-        watch.close()
-        if watch.best_weights:
-            model.load_state_dict(watch.best_weights)
-        model.eval()
+    with alone(folder) if trainer.is_global_zero else nullcontext():
+        Run(folder, settings, resume=resume, writes=trainer.is_global_zero)
+        if trainer.is_global_zero:
+            replace_file(folder / "about.json", json.dumps(told, indent=2).encode())
+        try:
+            run_trainer(trainer, learner.to(memory_format=layout).train(), path)
+        finally:
+            watch.close()
+            if watch.best_weights:
+                model.load_state_dict(watch.best_weights)
+            learner.to(memory_format=torch.contiguous_format).eval()
     return _result(watch, told)
 
 

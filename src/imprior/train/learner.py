@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Literal, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -17,24 +17,9 @@ from torch.utils.data import DataLoader
 
 from imprior.data.batches import Draws, ImageFiles
 from imprior.data.feed import feed
+from imprior.data.loading import stream_of
 from imprior.train.config import FitConfig
-
-
-@runtime_checkable
-class Trainable(Protocol):
-    """What a network offers to be trained: both are the same whenever they get the same batch.
-
-    A batch is what the data are: int64 images (B, C, H, W), or floats in [0, 1] that carry their
-    dequantization noise already.
-    """
-
-    def loss(self, batch: Tensor) -> Tensor:
-        """What training lowers: a scalar, mean nats per dimension."""
-        ...
-
-    def metrics(self, batch: Tensor) -> dict[str, Tensor]:
-        """Figures, such as `bits_per_dim`: scalars, each a mean over the images of the batch."""
-        ...
+from imprior.train.trainable import Trainable
 
 
 class Learner(LightningModule):
@@ -49,6 +34,7 @@ class Learner(LightningModule):
         images: What to train on.
         seed: Of the order of the images.
         num_workers: Processes that load them.
+        memory_format: Of batches of images.
     """
 
     def __init__(
@@ -59,9 +45,10 @@ class Learner(LightningModule):
         *,
         seed: int = 0,
         num_workers: int = 0,
+        memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.memory_format = network, memory_format
         self.average = None
         if config.weight_average:
             self.average = copy.deepcopy(network).requires_grad_(False).eval()
@@ -95,8 +82,16 @@ class Learner(LightningModule):
             group["lr"] = self.config.rate(self.trainer.global_step)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        """Called by Lightning, under its mixed precision."""
-        return cast(Trainable, self.network).loss(batch)
+        """Called by Lightning, under its mixed precision.
+
+        What the network draws depends on seed, step and process alone: it is the same after an
+        interruption.
+        """
+        step, rank = self.trainer.global_step, self.trainer.global_rank
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(stream_of(self.seed, step, rank, 2).initial_seed())
+            return cast(Trainable, self.network).loss(self._laid_out(batch))
 
     @torch.no_grad()
     def update_average(self, step: int) -> None:
@@ -120,7 +115,7 @@ class Learner(LightningModule):
         network.eval()
         sums: dict[str, Tensor] = {}
         for batch in batches:
-            figures = cast(Trainable, network).metrics(batch.to(self.device))
+            figures = cast(Trainable, network).metrics(self._laid_out(batch.to(self.device)))
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0) + value.detach().double().cpu() * len(batch)
             count += len(batch)
@@ -129,6 +124,9 @@ class Learner(LightningModule):
         values = torch.stack([*(sums[name] for name in names), torch.tensor(count).double()])
         *totals, total = self.across(values, "sum").tolist()
         return {name: value / total for name, value in zip(names, totals, strict=True)}
+
+    def _laid_out(self, batch: Tensor) -> Tensor:
+        return batch.contiguous(memory_format=self.memory_format)
 
     def across(self, values: Tensor, how: Literal["sum", "mean"]) -> Tensor:
         """The sum or mean of the values of all processes, on the CPU."""

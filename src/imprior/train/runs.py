@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from imprior.data.files import replace_file
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 class Run:
@@ -39,7 +46,7 @@ class Run:
                 f"{folder} holds files that are not a training run's: give a folder of its own"
             )
         if mark.exists() and not resume:
-            shutil.rmtree(folder)
+            _empty(folder, mark)
         folder.mkdir(parents=True, exist_ok=True)
         for part in folder.glob(".*.tmp"):  # of a write that was killed
             part.unlink()
@@ -62,6 +69,47 @@ class Run:
     def remove(self) -> None:
         """Removes the folder: the training is complete."""
         shutil.rmtree(self.folder)
+
+
+@contextmanager
+def alone(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Keeps other processes that ask for the same out of a folder, which is made if it is missing.
+
+    It leaves no trace, whatever ends the process. On Windows, and on disks of a network that know
+    no locks, it does nothing.
+
+    Arguments:
+        folder: The folder.
+        wait: Whether to wait for the others.
+
+    Raises:
+        ValueError: If another process is there and it is not to be waited for.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise ValueError(f"another process is training in {folder}: let it finish") from None
+        except OSError:  # no locks here
+            pass
+        yield
+    finally:
+        os.close(directory)
+
+
+def _empty(folder: Path, last: Path) -> None:
+    """Removes all that is in a folder, `last` in the end, but not the folder, which may be held."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path != last:
+            path.unlink()
+    last.unlink()
 
 
 def _visible(folder: Path) -> bool:

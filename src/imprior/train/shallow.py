@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TypeVar, cast
 
 import torch
 
@@ -19,9 +19,7 @@ from imprior.train.samples import Drawing, Samples, Source, draw, whiten
 from imprior.train.stages import Data, Fit, Stage
 from imprior.transforms.causal import ConditionalWhitening
 
-if TYPE_CHECKING:
-    pass
-
+Image = TypeVar("Image")  # of any kind: read already, or to be read
 SECONDS_BETWEEN_SAVES = 10.0
 
 
@@ -42,12 +40,12 @@ class ShallowTraining:
     validation_share: float = 0.1
 
 
-def split(sources: Sequence[Source], share: float) -> tuple[list[Source], list[Source]]:
+def split(images: Sequence[Image], share: float) -> tuple[list[Image], list[Image]]:
     """Training and validation images; with a single image both are that image."""
     every = max(2, round(1 / share))
-    validation = [source for i, source in enumerate(sources) if i % every == every // 2]
-    training = [source for i, source in enumerate(sources) if i % every != every // 2]
-    return (training, validation) if validation and training else (list(sources), list(sources))
+    validation = [image for i, image in enumerate(images) if i % every == every // 2]
+    training = [image for i, image in enumerate(images) if i % every != every // 2]
+    return (training, validation) if validation and training else (list(images), list(images))
 
 
 def draw_split(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from imprior.models.ride.elementary import exponential
+from imprior.distributions.elementary import exponential
 
 HALF_LOG_TWO_PI = 0.5 * np.log(2 * np.pi)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from imprior.models.ride.elementary import one_minus_square, sigmoid, tanh
+from imprior.distributions.elementary import one_minus_square, sigmoid, tanh
 
 compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 

@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from imprior.distributions.elementary import sigmoid, tanh
 from imprior.models.ride.compiled import GROUP, Floats, Integers, weigh
-from imprior.models.ride.elementary import sigmoid, tanh
 
 # Without a test for division by zero, which cannot happen here, loops are vectorised.
 compiled = njit(cache=True, error_model="numpy")

@@ -7,6 +7,7 @@ coded goes through them and `distributions.frequencies.exp` alone.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,16 @@ INVERSE_LN2 = np.float32(1.44269504)
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 SHIFTER = np.float32(3 << 22)  # adding it rounds to an integer, which its low bits then hold
 ONE, TWO, LARGEST = np.float32(1), np.float32(2), np.float32(80)
+HALF = np.float32(0.5)
+
+# Cephes' logf: log(1 + m) - m + m^2 / 2 as m^3 times a polynomial.
+L0, L1, L2, L3, L4, L5, L6, L7, L8 = (
+    np.float32(c)
+    for c in (
+        *(3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1, 1.4249322787e-1),
+        *(-1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1, 7.0376836292e-2),
+    )
+)
 
 # Division by zero cannot happen, and a test for it would keep loops from being vectorised.
 # No fused multiplication and addition either: not every machine has it.
@@ -47,8 +58,34 @@ def exp32(x):  # type: ignore[no-untyped-def]
     return p * np.int32(exponent).view(np.float32)
 
 
+@compiled
+def log32(x):  # type: ignore[no-untyped-def]
+    """The natural logarithm in single precision, of normal positive numbers."""
+    bits = np.float32(x).view(np.int32)
+    # The mantissa goes to [sqrt(1/2), sqrt(2)), where the series is short.
+    exponent = (bits - np.int32(0x3F3504F3)) >> np.int32(23)
+    m = np.int32(bits - (exponent << np.int32(23))).view(np.float32) - ONE
+    square = m * m
+    p = L8 * m + L7
+    p = p * m + L6
+    p = p * m + L5
+    p = p * m + L4
+    p = p * m + L3
+    p = p * m + L2
+    p = p * m + L1
+    p = p * m + L0
+    e = np.float32(exponent)
+    rest = p * m * square + e * LN2_LOW - HALF * square
+    return m + rest + e * LN2_HIGH
+
+
 def exponential(x: Any) -> Any:
     """e^x, in the precision of x, which is cut at +-80 (single) or +-700 (double)."""
+    raise NotImplementedError  # compiled code only
+
+
+def logarithm(x: Any) -> Any:
+    """The natural logarithm of normal positive numbers, in the precision of x."""
     raise NotImplementedError  # compiled code only
 
 
@@ -72,6 +109,13 @@ def _exponential(x):  # type: ignore[no-untyped-def]
     if x == types.float32:
         return lambda x: exp32(x)
     return lambda x: exp(x)
+
+
+@overload(logarithm)
+def _logarithm(x):  # type: ignore[no-untyped-def]
+    if x == types.float32:
+        return lambda x: log32(x)
+    return lambda x: math.log(x)
 
 
 @overload(sigmoid)

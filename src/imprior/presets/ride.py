@@ -1,14 +1,14 @@
-"""ONE table of what can be trained: model, training, data, published figure and source."""
+"""Presets of MCGSMs and RIDEs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from imprior.models.ride.colour import ColourRIDEConfig
 from imprior.models.ride.mcgsm import MCGSMConfig
 from imprior.models.ride.model import RIDEConfig
 from imprior.models.ride.multiscale import MultiscaleRIDEConfig
+from imprior.presets.table import COLOUR, GRAY, ImageData, Preset
 from imprior.train.config import FitConfig
 from imprior.train.recurrent import RecurrentStage, RecurrentTraining
 from imprior.train.samples import Drawing
@@ -16,42 +16,6 @@ from imprior.train.shallow import ShallowTraining
 from imprior.train.stages import Stage
 
 THEIS_2015 = "Theis & Bethge, Generative Image Modeling Using Spatial LSTMs, NIPS 2015"
-
-
-@dataclass(frozen=True)
-class ImageData:
-    """What images become before a model sees them.
-
-    Attributes:
-        gray: Whether colour images are converted to grey; otherwise they are refused.
-        reduce_bits: Whether images with more bits than the model's lose their lowest ones.
-    """
-
-    gray: bool = False
-    reduce_bits: bool = False
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One row of the table.
-
-    Attributes:
-        config: The model's config; its class says which model.
-        training: How it is trained.
-        data: What the images become first.
-        published: Figure of the paper, name -> (value, unit).
-        source: The paper and what it describes, or how the preset was chosen.
-    """
-
-    config: Any
-    training: Any
-    data: ImageData
-    published: dict[str, tuple[float, str]]
-    source: str
-
-
-GRAY = ImageData(gray=True)
-COLOUR = ImageData()
 
 
 def _fit(pixels: int, adam: int, mass: int, batch: int = 8192, check: int = 250) -> ShallowTraining:
@@ -195,7 +159,7 @@ _TEXTURE = RecurrentTraining(
     sampled_patches=150,
 )
 
-PRESETS: dict[str, Preset] = {
+RIDES: dict[str, Preset] = {
     "mcgsm-gray-tiny": Preset(
         _tiny(1), _fit(40_000, 200, 100, 2048, 50), GRAY, {}, "For tests: seconds on a CPU."
     ),

@@ -1,0 +1,103 @@
+"""The walk over a level: networks are called once a part, in one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from imprior.base import Step
+from imprior.distributions.channels import ChannelMixture
+from imprior.models.pyramids.convlstm import ConvLSTM, State
+from imprior.models.pyramids.lattice import Walked
+from imprior.models.pyramids.level import PyramidLevel
+from imprior.models.pyramids.parts import rows_of, squeeze
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Sums of a convolution may depend on how many threads share it; coding must not."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class LevelWalk:
+    """The parts of a level in turn, for fine parts that are not known yet.
+
+    Arguments:
+        level: The networks.
+        coarse: The coarse images, integers (B, C, H, W).
+        shape: Of the fine part.
+        axis: That was split.
+    """
+
+    def __init__(self, level: PyramidLevel, coarse: Tensor, shape: torch.Size, axis: int) -> None:
+        self.level = level
+        self.centres = squeeze(level.centre(coarse, shape, axis), level.config.squeeze)
+        self.features = level.features(coarse, shape)
+        self.before = torch.zeros_like(self.centres[0])
+        self.states: list[State | None] = [None] * len(level.lstms)
+        self.part = 0
+
+    def mixture(self) -> ChannelMixture:
+        """The mixtures of the next part, image after image, row after row."""
+        level, hidden = self.level, self.features[self.part]
+        if level.config.num_lstms:
+            hidden = level.embed(torch.cat([hidden, self.before], 1))
+        for number, lstm in enumerate(level.lstms):
+            assert isinstance(lstm, ConvLSTM)
+            state = lstm.step(hidden, self.states[number])
+            hidden, self.states[number] = state.h, state
+        return level.mixtures(hidden, self.centres[self.part])
+
+    def observe(self, told: Tensor) -> None:
+        """Takes over the values of that part, (B, C, H, W), and goes on to the next."""
+        self.before = self.level.relative(told, self.centres[self.part])
+        self.part += 1
+
+
+def walk_level(
+    level: PyramidLevel, walked: Walked, coarse: Tensor, index: Tensor, axis: int
+) -> Generator[Step, None, Tensor]:
+    """Steps over a fine part, a channel of a part at a time.
+
+    Arguments:
+        level: The networks.
+        walked: What the caller writes.
+        coarse: The coarse images, integers (B, C, H, W).
+        index: Positions of the fine part.
+        axis: That was split.
+
+    Returns:
+        What the caller has written there.
+    """
+    with single_thread():
+        parts = LevelWalk(level, coarse, index.shape, axis)
+    # Positions beyond the image, which round parts up to one size, are -1.
+    for where in squeeze(index + 1, level.config.squeeze) - 1:
+        with single_thread():
+            mixture = parts.mixture()
+        rows = rows_of(where)
+        inside = rows[:, 0] >= 0
+        if not inside.all():
+            rows, mixture = rows[inside], mixture.rows(inside)
+        yield from walk_channels(mixture, rows, walked)
+        parts.observe(walked.values(where))
+    return walked.values(index)
+
+
+def walk_channels(mixture: ChannelMixture, rows: Tensor, walked: Walked) -> Iterator[Step]:
+    """A step per channel of the pixels whose channels lie at `rows`, (n, C)."""
+    if not len(rows):
+        return
+    channels = mixture.walk()
+    for channel in range(rows.shape[1]):
+        where = rows[:, channel].contiguous()
+        yield Step(where, channels.binned())
+        channels.observe(walked.flat[where])

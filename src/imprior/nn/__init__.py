@@ -1,0 +1,1 @@
+"""Pieces of networks that more than one family of models needs."""

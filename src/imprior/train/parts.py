@@ -1,0 +1,154 @@
+"""Which training is for which model, and where its parts are in the folder of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from imprior import checkpoint
+from imprior.base import ImageModel, Part
+from imprior.models.ride.model import RIDE
+from imprior.train.crops import compact
+from imprior.train.networks import NetworkTraining, fit_networks, networks_of
+from imprior.train.progress import Progress
+from imprior.train.recurrent import RecurrentTraining, fit_recurrent
+from imprior.train.runs import Run
+from imprior.train.samples import Source
+from imprior.train.shallow import ShallowTraining, fit_model, planes_of, split
+
+
+@dataclass(frozen=True)
+class PartTrainings:
+    """How a model is trained that is a RIDE and mixtures given what the RIDE models.
+
+    Attributes:
+        first: Of the first part: luma, or the low-pass.
+        rest: Of all others.
+    """
+
+    first: RecurrentTraining
+    rest: ShallowTraining
+
+
+RECURRENT, NETWORKS = "recurrent", "networks"  # sub-folders of a run
+Training = ShallowTraining | RecurrentTraining | PartTrainings | NetworkTraining
+
+
+def recurrent_part(part: Part) -> RIDE:
+    """The RIDE of a part.
+
+    Raises:
+        ValueError: If it is another model.
+    """
+    if isinstance(part.model, RIDE):
+        return part.model
+    raise ValueError(f"this training is for RIDE, not {type(part.model).__name__}")
+
+
+def recurrent_start(model: ImageModel, name: str | Path) -> RIDE:
+    """The trained RIDE that the training of a model goes on from.
+
+    Raises:
+        ValueError: If one of them is no RIDE, or they differ in more than the number of layers.
+    """
+    start = checkpoint.load(name)
+    if not isinstance(model, RIDE) or not isinstance(start, RIDE):
+        kinds = f"{type(model).__name__} from {type(start).__name__}"
+        raise ValueError(f"only a RIDE can go on from another RIDE, not {kinds}")
+    deep = max(model.config.num_layers, start.config.num_layers)
+    configs = (dataclasses.replace(m.config, num_layers=deep) for m in (model, start))
+    if len(set(configs)) > 1 or model.config.num_layers < start.config.num_layers:
+        raise ValueError(f"{name} has another config than the preset: {start.config}")
+    return start
+
+
+def check(model: ImageModel, training: Training, level: str | None = None) -> None:
+    """Raises ValueError unless a model, or one level of it, can be trained in this way."""
+    if isinstance(training, NetworkTraining):
+        networks_of(model, training, level)
+        return
+    if level is not None:
+        raise ValueError(f"{type(model).__name__} has no levels to train one by one")
+    first, *rest = model.parts()
+    if isinstance(training, ShallowTraining):
+        planes_of([first, *rest])
+        return
+    recurrent_part(first)
+    if rest and isinstance(training, RecurrentTraining):
+        raise ValueError(f"{type(model).__name__} has parts that this training does not reach")
+    planes_of(rest)
+
+
+def fit_parts(
+    model: ImageModel,
+    readers: Sequence[Callable[[], Tensor]],
+    training: Training,
+    seed: int,
+    run: Run,
+    progress: Callable[[Progress], None],
+    *,
+    start: RIDE | None = None,
+    level: str | None = None,
+    resume: bool = True,
+    **options: Any,
+) -> dict[str, Any]:
+    """Fits all parts of a model, or of networks the one `level`.
+
+    Arguments:
+        readers: Each reads an image, int64 (C, H, W).
+        start: A trained RIDE to go on from.
+        resume: Whether that level goes on from what is in the run's folder.
+        options: For networks, of `imprior.train.fit.fit`.
+
+    Returns:
+        Figures: the validation bits per value of each plane of mixtures, and of each network; of
+        networks also the seconds that their training took, all parts of the run together.
+    """
+    if isinstance(training, NetworkTraining):
+        some, held_out = split(readers, training.validation_share)
+        images = [compact(read()) for read in some], [compact(read()) for read in held_out]
+        options = {"seed": seed, "progress": progress, "level": level, "resume": resume, **options}
+        fits = fit_networks(model, images, training, run.folder / NETWORKS, **options)
+        told = [fit.provenance["figures"]["seconds"] for fit in fits.values()]
+        bits = {name: fit.best for name, fit in fits.items()}
+        return {"validation_bits_per_value": bits, "seconds": sum(told)}
+    sources = [Source.of(read) for read in readers]
+    if isinstance(training, ShallowTraining):
+        planes = fit_model(model, sources, training, seed, run, progress)
+        return {"validation_bits_per_value": planes}
+    first, *rest = model.parts()
+    recurrent = training if isinstance(training, RecurrentTraining) else training.first
+    options = {"seed": seed, "progress": progress, "start": start, **options}
+    figures = [_fit_first(first, sources, recurrent, run, options)]
+    if isinstance(training, PartTrainings):
+        figures += fit_model(model, sources, training.rest, seed, run, progress, rest)
+    return {"validation_bits_per_value": figures}
+
+
+def _fit_first(
+    part: Part,
+    sources: Sequence[Source],
+    training: RecurrentTraining,
+    run: Run,
+    options: dict[str, Any],
+) -> float:
+    target, parts = recurrent_part(part), split(sources, training.validation_share)
+    pixels = [[source.seen_as(part.images).read() for source in some] for some in parts]
+    model, bits = fit_recurrent(
+        target.config, (pixels[0], pixels[1]), training, run.folder / RECURRENT, **options
+    )
+    target.load_state_dict(model.state_dict())
+    return bits
+
+
+def curves(folder: Path) -> dict[str, Path]:
+    """The learning curves in the folder of a run, by stage of a RIDE or name of a network."""
+    stages = sorted((folder / RECURRENT).glob("stage-*/fit/curve.csv"))
+    numbered = {str(number): path for number, path in enumerate(stages, 1)}
+    named = {path.parent.name: path for path in sorted((folder / NETWORKS).glob("*/curve.csv"))}
+    return numbered | named

@@ -1,0 +1,57 @@
+"""The compiled gates of a conv-LSTM equal the plain ones, forwards and backwards."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from imprior.models.pyramids.convlstm import ConvLSTM
+from imprior.models.pyramids.gates import gates, plain
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("memory", [True, False])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_values_and_gradients(memory: bool, layout: torch.memory_format) -> None:
+    z = random(2, 12, 3, 5).contiguous(memory_format=layout).requires_grad_()
+    c = random(2, 3, 3, 5, seed=1).contiguous(memory_format=layout).requires_grad_()
+    inputs = (z, c) if memory else (z,)
+    weights = random(2, 3, 3, 5, seed=2), random(2, 3, 3, 5, seed=3)
+    found, expected = gates(z, c if memory else None), plain(z, c if memory else None)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    grads = [
+        torch.autograd.grad((h * weights[0] + c * weights[1]).sum(), inputs)
+        for h, c in (found, expected)
+    ]
+    for one, other in zip(*grads, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_gradients_of_one_output_alone() -> None:
+    z, c = random(1, 8, 2, 2).requires_grad_(), random(1, 2, 2, 2, seed=1).requires_grad_()
+    torch.autograd.gradcheck(lambda z, c: gates(z, c)[0], (z, c))
+    torch.autograd.gradcheck(lambda z, c: gates(z, c)[1], (z, c))
+
+
+def test_single_precision_and_bfloat16() -> None:
+    z, c = random(1, 16, 4, 4).float(), random(1, 4, 4, 4).float()
+    for dtype, rtol in ((torch.float32, 1e-5), (torch.bfloat16, 1e-5)):
+        h, _ = gates(z.to(dtype), c)
+        expected, _ = plain(z.to(dtype).double(), c.double())
+        assert h.dtype is torch.float32
+        torch.testing.assert_close(h.double(), expected, rtol=rtol, atol=1e-5)
+
+
+def test_all_steps_at_once_equal_one_after_another() -> None:
+    lstm, x = ConvLSTM(3, 4).double(), random(5, 2, 3, 6, 7)
+    state, outputs = None, []
+    for part in x:
+        state = lstm.step(part, state)
+        outputs.append(state.h)
+    torch.testing.assert_close(lstm(x), torch.stack(outputs))
