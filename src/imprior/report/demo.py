@@ -73,11 +73,13 @@ def demo(
         results = _evaluate(model, held_out, AGAINST)
     with spent("evaluating and sampling with the pretrained models"):
         models = _pretrained()
-        pretrained = {name: _evaluate(model, held_out) for name, model in models.items()}
+        pretrained = {
+            name: _evaluate(other, held_out) for name, other in models.items() if other.channels == 1
+        }
         side = CROP if quick else SIDE
         imagined = {
-            name: next(iter(sample(model, (side, side), seed=seed)))
-            for name, model in models.items()
+            name: next(iter(sample(other, (side, side), seed=seed)))
+            for name, other in models.items()
         }
     with spent("sampling"):
         samples = list(sample(model, (96, 96), 4, seed=seed))
@@ -130,12 +132,12 @@ def _evaluate(
 
 
 def _pretrained() -> dict[str, ExactModel]:
-    """The bundled models of grey 8-bit images."""
+    """The bundled models of 8-bit images, grey or in colour."""
     models = ((name, checkpoint.load(name)) for name in checkpoint.bundled())
     return {
         name: model
         for name, model in models
-        if isinstance(model, ExactModel) and (model.channels, model.bits) == (1, 8)
+        if isinstance(model, ExactModel) and model.channels in (1, 3) and model.bits == 8
     }
 
 

@@ -58,22 +58,16 @@ def join(coarse: Tensor, fine: Tensor, axis: int) -> Tensor:
             f"a coarse image of {tuple(coarse.shape)} and a fine part of {tuple(fine.shape)} "
             f"do not pair along axis {axis}"
         )
-    shape[axis] = 2 * num_fine + rest
-    x = coarse.new_empty(shape)
-    to_fine, to_coarse = _pairs(x, axis)
-    to_fine.copy_(fine)
-    to_coarse.copy_(coarse.narrow(axis, 0, num_fine))
-    if rest:
-        x.narrow(axis, 2 * num_fine, 1).copy_(coarse.narrow(axis, num_fine, 1))
-    return x
+    pairs = torch.stack([fine, coarse.narrow(axis, 0, num_fine)], axis + 1)
+    x = pairs.flatten(axis, axis + 1)
+    return torch.cat([x, coarse.narrow(axis, num_fine, 1)], axis) if rest else x
 
 
 def _pairs(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """The first and the second line of each whole pair: two views."""
     num = x.shape[axis] // 2
-    pairs = x.narrow(axis, 0, 2 * num).unflatten(axis, (num, 2))
-    # Not unbind, whose views must not be written to when there are gradients.
-    return pairs.select(axis + 1, 0), pairs.select(axis + 1, 1)
+    first, second = x.narrow(axis, 0, 2 * num).unflatten(axis, (num, 2)).unbind(axis + 1)
+    return first, second
 
 
 def difference(fine: Tensor, coarse: Tensor, axis: int, bits: int, centred: bool = True) -> Tensor:
