@@ -120,6 +120,8 @@ def _evaluate(parser: ArgumentParser, words: Sequence[str]) -> None:
     ensemble = "the mean of the probabilities of all 8 mirrored, turned and transposed views"
     parser.add_argument("--ensemble", action="store_true", help=ensemble)
     parser.add_argument("--map", metavar="DIR", help="write surprise maps there")
+    half = "networks compute in bfloat16: faster on processors that have it"
+    parser.add_argument("--half", action="store_true", help=half)
     _add(parser, "--device", "--batch-size", "--json", "--quiet")
 
 

@@ -15,8 +15,10 @@ from torch import Tensor
 from imprior.base import LikelihoodModel
 from imprior.data.images import Image, read, write
 from imprior.data.loading import to_gray
+from imprior.models import build
+from imprior.presets import PRESETS
 from imprior.tasks import codecs
-from imprior.tasks.evaluate import Evaluation, evaluate, total
+from imprior.tasks.evaluate import Evaluation, evaluate, evaluate_batch, total
 from imprior.tasks.files import Failure
 from tests.toys import Toy, ToyConfig
 
@@ -134,3 +136,14 @@ def test_wrong_use_is_refused_before_anything_is_done(folder: Path) -> None:
         next(evaluate(model, [folder], against=["gif"]))
     with pytest.raises(ValueError, match="needs a model of integers"):
         next(evaluate(Uniform(UniformConfig(bits=None)), [folder]))
+
+
+def test_half_precision_changes_little() -> None:
+    torch.manual_seed(0)
+    model = build(PRESETS["pyramid-gray-tiny"].config)
+    assert isinstance(model, LikelihoodModel)
+    x = torch.randint(256, (1, 1, 24, 24), generator=torch.Generator().manual_seed(0))
+    full, _ = evaluate_batch(model, x)
+    half, surprise = evaluate_batch(model, x, half=True)
+    assert surprise is not None and surprise.sum().item() == pytest.approx(half.item() * x.numel())
+    assert 0 < abs(full - half).item() < 0.005 * full.item()

@@ -26,7 +26,7 @@ def evaluate(args: Namespace) -> int:
     names = codecs.choose([name for name in args.against.split(",") if name])
     model = require(terminal.load(args), LikelihoodModel, "evaluate")
     model = Ensemble(model) if args.ensemble else model
-    options = {name: args[name] for name in ("gray", "reduce_bits", "batch_size", "device")}
+    options = {name: args[name] for name in ("gray", "reduce_bits", "batch_size", "device", "half")}
     images: list[dict[str, Any]] = []
     failures: list[Failure] = []
     columns = "  ".join(f"{name:>8}" for name in ("model", *names))
@@ -43,6 +43,7 @@ def evaluate(args: Namespace) -> int:
     if images:
         terminal.say(args, _figures(total["bits_per_dim"], total["codecs"], names, "all"))
     record = {"model": args.model, "likelihood": model.likelihood, "ensemble": args.ensemble}
+    record |= {"half": args.half}
     record |= {"images": images, "total": total, "seconds": time.perf_counter() - started}
     return terminal.finish(args, record, failures)
 

@@ -18,11 +18,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import Function
 
-from imprior.distributions import chained, logistic
+from imprior.distributions import chained, logistic, stepwise
 from imprior.distributions.binned import BinnedMixture
 from imprior.distributions.frequencies import precision
 
@@ -156,35 +158,47 @@ def scale_limits(bits: int) -> tuple[float, float]:
 
 
 class ChannelWalk:
-    """Mixtures of one channel of n pixels after another, in double precision.
+    """Mixtures of one channel of n pixels after another, in double precision, on the CPU.
 
     Arguments:
         mixture: The mixtures of all channels.
     """
 
     def __init__(self, mixture: ChannelMixture) -> None:
-        parts = (mixture.parameters.detach().double(), mixture.centre.double())
-        self.mixture = ChannelMixture(*parts, mixture.bits)
-        self.joint = torch.log_softmax(self.mixture.split()[0], 1)
-        self.values = self.mixture.centre.new_zeros(self.mixture.centre.shape, dtype=torch.int64)
+        rows, count, half = len(mixture.centre), mixture.num_components, 2.0 ** (mixture.bits - 1)
+        self.arrays = mixture.parameters.numpy(force=True), mixture.centre.numpy(force=True)
+        self.limits = half, *scale_limits(mixture.bits)
+        self.values = np.zeros(mixture.centre.shape, np.int64)
+        self.powers = self.arrays[0][:, :count].astype(np.float64)
+        self.fractions = np.ones((rows, count))
+        self.low = torch.zeros(rows, dtype=torch.int64)
+        self.high = self.low + (2**mixture.bits - 1)
+        self.precision = precision(mixture.bits)
         self.channel = 0
+        self.means, self.inverse_scales = self._place()
 
     def binned(self) -> BinnedMixture:
         """The distributions of the next channel, n rows."""
-        means, inverse_scales = self.mixture.in_levels(self.channel, self.values)
-        low = torch.zeros_like(self.values[:, 0])
-        high, bits = low + (2**self.mixture.bits - 1), self.mixture.bits
-        weights = torch.softmax(self.joint, 1)
-        return BinnedMixture(
-            weights, means, inverse_scales, low, high, precision(bits), family="logistic"
-        )
+        weights = np.empty_like(self.means)
+        stepwise.weigh(self.powers, self.fractions, weights)
+        tensors = map(torch.from_numpy, (weights, self.means, self.inverse_scales))
+        return BinnedMixture(*tensors, self.low, self.high, self.precision, family="logistic")
 
     def observe(self, values: Tensor) -> None:
         """Takes over the values of that channel, int64 (n,), and goes on to the next."""
-        self.values[:, self.channel] = values
-        parts = self.mixture.component_log_mass(self.channel, self.values)
-        self.joint = torch.log_softmax(self.joint + parts, 1)
+        known, last = values.numpy(force=True), int(2 * self.limits[0]) - 1
+        self.values[:, self.channel] = known
         self.channel += 1
+        if self.channel < self.values.shape[1]:
+            moved = (self.powers, self.fractions)
+            stepwise.observe(known, self.means, self.inverse_scales, last, *moved)
+            self.means, self.inverse_scales = self._place()
+
+    def _place(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        means, inverse_scales = np.empty_like(self.powers), np.empty_like(self.powers)
+        known = (*self.arrays, self.values, self.channel, self.limits)
+        stepwise.place(*known, means, inverse_scales)
+        return means, inverse_scales
 
 
 class TotalLogMass(Function):

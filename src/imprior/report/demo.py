@@ -74,7 +74,9 @@ def demo(
     with spent("evaluating and sampling with the pretrained models"):
         models = _pretrained()
         pretrained = {
-            name: _evaluate(other, held_out) for name, other in models.items() if other.channels == 1
+            name: _evaluate(other, held_out)
+            for name, other in models.items()
+            if other.channels == 1
         }
         side = CROP if quick else SIDE
         imagined = {

@@ -64,6 +64,7 @@ def evaluate(
     against: Sequence[str] = (),
     batch_size: int = 1,
     device: torch.device | str = "cpu",
+    half: bool = False,
 ) -> Iterator[Evaluation | Failure]:
     """Evaluates files in their order; one that fails does not stop the others.
 
@@ -75,6 +76,8 @@ def evaluate(
         against: Codecs to measure on the same pixels; see `codecs.CODECS`.
         batch_size: Images of equal size that are evaluated at once; does not change the figures.
         device: Where to compute.
+        half: Whether networks compute in bfloat16: faster where the processor has it, and a little
+            other figures. Files are always coded in full precision.
 
     Yields:
         An `Evaluation` for each image; a `Failure` for each file that cannot be read or that the
@@ -96,20 +99,24 @@ def evaluate(
         while batch := list(islice(alike, batch_size)):
             loaded_images = [item for item in batch if not isinstance(item, Failure)]
             yield from (item for item in batch if isinstance(item, Failure))
-            yield from _evaluate(model, loaded_images, against, device) if loaded_images else ()
+            if loaded_images:
+                yield from _evaluate(model, loaded_images, against, device, half)
 
 
-def evaluate_batch(model: LikelihoodModel, x: Tensor) -> tuple[Tensor, Tensor | None]:
+def evaluate_batch(
+    model: LikelihoodModel, x: Tensor, half: bool = False
+) -> tuple[Tensor, Tensor | None]:
     """Bits per dimension of images, and where they are spent.
 
     Arguments:
         model: An exact model gives a map as well.
         x: Images, int64 (B, C, H, W).
+        half: Whether networks compute in bfloat16.
 
     Returns:
         Bits per dimension, float64 (B,); bits per pixel, float64 (B, H, W), or None.
     """
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=half):
         if not isinstance(model, ExactModel):
             return model.bits_per_dim(x), None
         surprise = -model.log_prob_map(x).double() / math.log(2)
@@ -169,9 +176,10 @@ def _evaluate(
     batch: Sequence[_Loaded],
     against: Sequence[str],
     device: torch.device | str,
+    half: bool,
 ) -> Iterator[Evaluation]:
     x = torch.stack([loaded.image.pixels for loaded in batch]).to(device)
-    bits_per_dim, surprise = evaluate_batch(model, x)
+    bits_per_dim, surprise = evaluate_batch(model, x, half)
     for i, (path, name, image) in enumerate(batch):
         measured = codecs.bits_per_dim(against, image.pixels, image.bits)
         spent = None if surprise is None else surprise[i].cpu()

@@ -18,11 +18,12 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("memory", [True, False])
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 def test_values_and_gradients(memory: bool, layout: torch.memory_format) -> None:
-    z = random(2, 12, 3, 5).contiguous(memory_format=layout).requires_grad_()
-    c = random(2, 3, 3, 5, seed=1).contiguous(memory_format=layout).requires_grad_()
-    inputs = (z, c) if memory else (z,)
-    weights = random(2, 3, 3, 5, seed=2), random(2, 3, 3, 5, seed=3)
-    found, expected = gates(z, c if memory else None), plain(z, c if memory else None)
+    x, y = (random(2, 12, 3, 5, seed=seed) for seed in (0, 1))
+    c = random(2, 3, 3, 5, seed=2)
+    inputs = (x, y, c) if memory else (x,)
+    inputs = tuple(i.contiguous(memory_format=layout).requires_grad_() for i in inputs)
+    weights = random(2, 3, 3, 5, seed=3), random(2, 3, 3, 5, seed=4)
+    found, expected = gates(*inputs), plain(*inputs)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
     grads = [
@@ -34,18 +35,20 @@ def test_values_and_gradients(memory: bool, layout: torch.memory_format) -> None
 
 
 def test_gradients_of_one_output_alone() -> None:
-    z, c = random(1, 8, 2, 2).requires_grad_(), random(1, 2, 2, 2, seed=1).requires_grad_()
-    torch.autograd.gradcheck(lambda z, c: gates(z, c)[0], (z, c))
-    torch.autograd.gradcheck(lambda z, c: gates(z, c)[1], (z, c))
+    x, y = (random(1, 8, 2, 2, seed=seed).requires_grad_() for seed in (0, 1))
+    c = random(1, 2, 2, 2, seed=2).requires_grad_()
+    torch.autograd.gradcheck(lambda *inputs: gates(*inputs)[0], (x, y, c))
+    torch.autograd.gradcheck(lambda *inputs: gates(*inputs)[1], (x, y, c))
 
 
 def test_single_precision_and_bfloat16() -> None:
-    z, c = random(1, 16, 4, 4).float(), random(1, 4, 4, 4).float()
-    for dtype, rtol in ((torch.float32, 1e-5), (torch.bfloat16, 1e-5)):
-        h, _ = gates(z.to(dtype), c)
-        expected, _ = plain(z.to(dtype).double(), c.double())
+    x, y = (random(1, 16, 4, 4, seed=seed) for seed in (0, 1))
+    c = random(1, 4, 4, 4, seed=2).float()
+    for dtype in (torch.float32, torch.bfloat16):
+        h, _ = gates(x.to(dtype), y.to(dtype), c)
+        expected, _ = plain(x.to(dtype).double(), y.to(dtype).double(), c.double())
         assert h.dtype is torch.float32
-        torch.testing.assert_close(h.double(), expected, rtol=rtol, atol=1e-5)
+        torch.testing.assert_close(h.double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_all_steps_at_once_equal_one_after_another() -> None:

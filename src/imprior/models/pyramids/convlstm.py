@@ -45,22 +45,17 @@ class ConvLSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """All steps: (S, B, inputs, H, W) -> (S, B, hidden, H, W).
 
-        What inputs contribute is computed for all steps at once.
+        Input by input: what all of them contribute is too much for a cache.
         """
-        steps, batch = x.shape[:2]
-        by_input = self.by_input(x.flatten(0, 1)).unflatten(0, (steps, batch))
         state, outputs = None, []
-        for z in by_input:
-            state = self.advance(z, state)
+        for part in x:
+            state = self.step(part, state)
             outputs.append(state.h)
         return torch.stack(outputs)
 
     def step(self, x: Tensor, state: State | None) -> State:
         """One step, (B, inputs, H, W); no state stands for zeros."""
-        return self.advance(self.by_input(x), state)
-
-    def advance(self, z: Tensor, state: State | None) -> State:
-        """One step, given what its inputs contribute to the gates, (B, 4 hidden, H, W)."""
+        by_input = self.by_input(x)
         if state is None:
-            return State(*gates(z, None))
-        return State(*gates(z + self.by_state(state.h), state.c))
+            return State(*gates(by_input))
+        return State(*gates(by_input, self.by_state(state.h), state.c))

@@ -20,21 +20,24 @@ compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract
 Array = NDArray[Any]
 
 
-def gates(z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+def gates(x: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """New h and c, (B, n, H, W) each.
 
     Arguments:
-        z: The gates i, f, g, o before their nonlinearities, (B, 4 n, H, W).
-        c: The memory before, (B, n, H, W); None for zeros.
+        x, y: What inputs and the state before contribute to the gates i, f, g, o before their
+            nonlinearities, (B, 4 n, H, W).
+        c: The memory before, (B, n, H, W). Without one, as without y, it is zero.
     """
-    if z.device.type != "cpu":
-        return plain(z, c)
-    return Gates.apply(z.float() if z.dtype is torch.bfloat16 else z, c)
+    if x.device.type != "cpu":
+        return plain(x, y, c)
+    if x.dtype is torch.bfloat16:
+        x, y = x.float(), None if y is None else y.float()
+    return Gates.apply(x, y, c)
 
 
-def plain(z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+def plain(x: Tensor, y: Tensor | None = None, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The same in PyTorch."""
-    i, f, g, o = z.chunk(4, 1)
+    i, f, g, o = (x if y is None else x + y).chunk(4, 1)
     memory = i.sigmoid() * g.tanh()
     if c is not None:
         memory = memory + f.sigmoid() * c
@@ -56,33 +59,45 @@ class Gates(Function):
     """`gates`, and its derivative."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor | None, c: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Keeps the gates after their nonlinearities, if there will be a way back."""
-        into = rows(z)
+        into = rows(x)
         n = into.shape[1] // 4
-        old = np.empty((0, n), into.dtype) if c is None else rows(c)
+        more = into[:0] if y is None else rows(y)
+        old = into[:0, :n] if c is None else rows(c)
         h, new = np.empty((len(into), n), into.dtype), np.empty((len(into), n), into.dtype)
         kept = np.empty_like(into[: len(into) if any(ctx.needs_input_grad) else 0])
-        forwards(into, old, h, new, kept)
-        ctx.arrays, ctx.shape = (kept, old, new), z.shape
-        return image(h, z.shape), image(new, z.shape)
+        forwards(into, more, np.ascontiguousarray(old), h, new, kept)
+        ctx.arrays, ctx.shape = (kept, old, new), x.shape
+        return image(h, x.shape), image(new, x.shape)
 
     @staticmethod
-    def backward(ctx: Any, by_h: Tensor, by_c: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Gradients by z and by the memory before."""
+    def backward(
+        ctx: Any, by_h: Tensor, by_c: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Gradients by both contributions, which are the same, and by the memory before."""
         kept, old, new = ctx.arrays
-        by_z, by_old = np.empty_like(kept), np.empty_like(old)
-        backwards(kept, old, new, rows(by_h), rows(by_c), by_z, by_old)
-        return image(by_z, ctx.shape), image(by_old, ctx.shape) if len(old) else None
+        by_gates, by_old = np.empty_like(kept), np.empty_like(old)
+        backwards(kept, old, new, rows(by_h), rows(by_c), by_gates, by_old)
+        by_both, memory = image(by_gates, ctx.shape), len(old) > 0
+        by_y = by_both if ctx.needs_input_grad[1] else None
+        return by_both, by_y, image(by_old, ctx.shape) if memory else None
 
 
 @compiled
-def forwards(z, old, h, new, activated):  # type: ignore[no-untyped-def]
+def forwards(x, y, old, h, new, activated):  # type: ignore[no-untyped-def]
     """Writes h and the new memory; the gates too if there is room for them."""
     n = h.shape[1]
-    gate = np.empty(4 * n, z.dtype)
-    for q in range(z.shape[0]):
-        row, memory, result = z[q], new[q], h[q]
+    gate, total = np.empty(4 * n, x.dtype), np.empty(4 * n, x.dtype)
+    for q in range(x.shape[0]):
+        row, memory, result = x[q], new[q], h[q]
+        if y.shape[0]:
+            more = y[q]
+            for k in range(4 * n):
+                total[k] = row[k] + more[k]
+            row = total
         for k in range(2 * n):
             gate[k] = sigmoid(row[k])
         for k in range(2 * n, 3 * n):
@@ -104,12 +119,12 @@ def forwards(z, old, h, new, activated):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def backwards(activated, old, new, by_h, by_c, by_z, by_old):  # type: ignore[no-untyped-def]
-    """Writes the gradients by z and by the old memory."""
+def backwards(activated, old, new, by_h, by_c, by_gates, by_old):  # type: ignore[no-untyped-def]
+    """Writes the gradients by the gates before their nonlinearities and by the old memory."""
     n = by_h.shape[1]
     squashed, slope = np.empty(n, by_h.dtype), np.empty(n, by_h.dtype)
     for q in range(by_h.shape[0]):
-        gate, out, memory = activated[q], by_z[q], new[q]
+        gate, out, memory = activated[q], by_gates[q], new[q]
         i, f, g, o = gate[:n], gate[n : 2 * n], gate[2 * n : 3 * n], gate[3 * n :]
         for_i, for_f, for_g, for_o = out[:n], out[n : 2 * n], out[2 * n : 3 * n], out[3 * n :]
         by_result, by_memory = by_h[q], by_c[q]

@@ -49,6 +49,8 @@ class PyramidLevel(nn.Module):
         with torch.no_grad():
             self.output.weight.mul_(0.1)
             self.output.bias.copy_(start)  # type: ignore[union-attr]
+        channels_last(self)
+        self.register_load_state_dict_post_hook(channels_last)
 
     # -- what is told, and relative to what
 
@@ -160,3 +162,8 @@ class LevelObjective(nn.Module):
     def metrics(self, x: Tensor) -> dict[str, Tensor]:
         """The loss in bits."""
         return {"bits_per_dim": self.loss(x) / math.log(2)}
+
+
+def channels_last(module: nn.Module, _: object = None) -> None:
+    """Keeps weights in the layout of the activations; otherwise each call would copy them."""
+    module.to(memory_format=torch.channels_last)

@@ -89,6 +89,23 @@ class PixelPyramid(ExactModel, Multiscale):
         masses = self.level(number).log_mass_map(coarse, fine, axes[number])
         return pairs.join(self._map(coarse, axes, number + 1), masses, axes[number])
 
+    def level_log_probs(self, x: Tensor) -> dict[str, Tensor]:
+        """Log-masses of the parts of images, nats, float64 (B,), whose sum is `log_prob`.
+
+        Names are those of `parts`; levels beyond the networks, which repeat, go on with numbers.
+        """
+        masses = self.log_prob_map(x)
+        found: dict[str, Tensor] = {}
+        coarsest = masses.new_zeros(len(x))
+        for window in tiles(x.shape, self.config.tile):
+            rest = masses[window]
+            for number, axis in enumerate(self.axes(*rest.shape[2:]), 1):
+                rest, fine = pairs.split(rest, axis)
+                name = f"level-{number}"
+                found[name] = found.get(name, 0) + fine.sum((1, 2, 3))
+            coarsest = coarsest + rest.sum((1, 2, 3))
+        return {**found, "coarsest": coarsest}
+
     # -- the walk
 
     def to_canvas(self, x: Tensor) -> Tensor:
