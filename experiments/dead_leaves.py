@@ -158,14 +158,17 @@ def draw(image: Tensor, found: dict[str, Curve]) -> bytes:
     left.imshow(to_rgb(image, BITS), interpolation="nearest")
     left.set_title(f"a test image, {SIDE} × {SIDE}", fontsize=10)
     left.set_axis_off()
-    for (name, curve), colour in zip(found.items(), (ACCENT, INK), strict=False):
+    styles = ((ACCENT, 8), (INK, -16))  # labels of the upper curve above it, the other's below
+    for (name, curve), (colour, offset) in zip(found.items(), styles, strict=False):
         x, y = list(curve), list(curve.values())
         right.plot(x, y, color=colour, linewidth=2, marker="o", label=name)
         for place, value in curve.items():
             at = (place, value)
-            right.annotate(f"{value:.2f}", at, (0, 8), textcoords="offset points", ha="center")
+            label = {"textcoords": "offset points", "ha": "center"}
+            right.annotate(f"{value:.2f}", at, (0, offset), **label)
     ticks = sorted({inputs for curve in found.values() for inputs in curve})
-    right.set_ylim(min(min(curve.values()) for curve in found.values()) - 0.5, BITS)
+    values = [value for curve in found.values() for value in curve.values()]
+    right.set_ylim(min(values) - 0.06, max(values) + 0.06)
     right.set_xscale("log")
     right.set_xticks(ticks, [str(n) for n in ticks])
     right.minorticks_off()
