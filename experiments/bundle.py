@@ -21,15 +21,16 @@ LICENCE = (
 )
 
 
-def main(folder: Path, name: str | None = None) -> None:
+def main(folder: Path, name: str | None = None, data: str = DATA) -> None:
     """Copies a model into `src/imprior/bundled`, with data and licence in its card.
 
     Arguments:
         folder: The trained model.
         name: Its bundled name; that of the folder if none is given.
+        data: What it was trained on, for its card.
     """
     model = checkpoint.load(folder)
-    provenance = checkpoint.read(folder)["provenance"] | {"data": DATA, "licence": LICENCE}
+    provenance = checkpoint.read(folder)["provenance"] | {"data": data, "licence": LICENCE}
     print(checkpoint.save(model, checkpoint.BUNDLED / (name or folder.name), provenance))
 
 

@@ -48,6 +48,9 @@ SETS = (
     Set("bsds300-test/gray", "bsds500/val", "mcgsm-gray", True),
     Set("kodak/8bit", "kodak", "mcgsm-rgb", False),
     Set("mcmaster/8bit", "mcmaster", "mcgsm-rgb", False),
+    Set("bsds300-test/gray", "bsds500/val", "ride-gray", True),
+    Set("kodak/8bit", "kodak", "pyramid-rgb", False),
+    Set("mcmaster/8bit", "mcmaster", "pyramid-rgb", False),
 )
 
 
@@ -72,13 +75,16 @@ def measure(pictures: Set, against: tuple[str, ...]) -> list[Record]:
     ]
 
 
-def main(codecs: bool = True) -> None:
+def main(codecs: bool = True, models: tuple[str, ...] = ()) -> None:
     """Measures all sets and records the figures.
 
     Arguments:
         codecs: Whether to run the engineered codecs as well.
+        models: Those to measure; all if none is named.
     """
     for pictures in SETS:
+        if models and pictures.model not in models:
+            continue
         records = measure(pictures, CODECS if codecs else ())
         print(*records, sep="\n")
         append(RESULTS, records)
