@@ -48,6 +48,26 @@ def test_walk_has_the_same_masses(components: int, channels: int, bits: int) -> 
     torch.testing.assert_close(torch.stack(found, 1), mixture.floored_log_mass(values))
 
 
+@pytest.mark.parametrize(("channels", "bits"), [(3, 8), (3, 1), (8, 16)])
+def test_weights_stay_exact_however_unlikely_values_are(channels: int, bits: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    size = 200, num_parameters(5, channels)
+    parameters = (4 * torch.randn(size, generator=generator)).double()
+    values = torch.randint(2**bits, (200, channels), generator=generator)
+    values[:20], values[20:40] = 0, 2**bits - 1
+    mixture = ChannelMixture(parameters, torch.zeros(200, channels).double(), bits)
+    joint, walk = torch.log_softmax(mixture.split()[0], 1), mixture.walk()
+    single = ChannelMixture(parameters.float(), mixture.centre.float(), bits).walk()
+    for channel in range(channels):
+        found = walk.binned()
+        torch.testing.assert_close(found.weights, joint.softmax(1), rtol=1e-8, atol=1e-12)
+        assert torch.equal(single.binned().weights, found.weights)  # it computes in double
+        walk.observe(values[:, channel])
+        single.observe(values[:, channel])
+        joint = joint + mixture.component_log_mass(channel, values)
+    assert bits < 16 or joint.max(1).values.min() < -745  # whose exponential is zero
+
+
 def test_a_component_is_chosen_for_all_channels() -> None:
     """Two far apart components: knowing the first channel tells the second."""
     parameters = torch.zeros(1, num_parameters(2, 2), dtype=torch.float64)

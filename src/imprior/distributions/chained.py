@@ -154,10 +154,12 @@ def open_end(distance, rate, first, mass, tails):  # type: ignore[no-untyped-def
 @compiled
 def soften(logits, out):  # type: ignore[no-untyped-def]
     """Writes the softmax; returns the logarithm of its denominator."""
-    largest = logits.max()
+    largest, total = logits[0], ZERO
+    for k in range(logits.size):
+        largest = max(largest, logits[k])
     for k in range(logits.size):
         out[k] = exponential(logits[k] - largest)
-    total = out.sum()
+        total += out[k]
     for k in range(logits.size):
         out[k] /= total
     return largest + logarithm(total)

@@ -181,8 +181,15 @@ class ChannelWalk:
         """The distributions of the next channel, n rows."""
         weights = np.empty_like(self.means)
         stepwise.weigh(self.powers, self.fractions, weights)
-        tensors = map(torch.from_numpy, (weights, self.means, self.inverse_scales))
-        return BinnedMixture(*tensors, self.low, self.high, self.precision, family="logistic")
+        return BinnedMixture(
+            torch.from_numpy(weights),
+            torch.from_numpy(self.means),
+            torch.from_numpy(self.inverse_scales),
+            self.low,
+            self.high,
+            self.precision,
+            family="logistic",
+        )
 
     def observe(self, values: Tensor) -> None:
         """Takes over the values of that channel, int64 (n,), and goes on to the next."""

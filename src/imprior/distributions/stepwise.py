@@ -14,11 +14,20 @@ nothing underflows and no logarithm is needed: double precision, sums in a fixed
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from imprior.distributions.elementary import exponential, tanh
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@compiled
+def exponentiate(x):  # type: ignore[no-untyped-def]
+    """Replaces numbers by their exponentials: all at once, since long loops become vectors."""
+    flat = x.reshape(-1)
+    for i in range(flat.size):
+        flat[i] = exponential(flat[i])
 
 
 @compiled
@@ -37,63 +46,72 @@ def place(  # type: ignore[no-untyped-def]
     """
     half, low, high = limits
     count, channels = means.shape[1], centre.shape[1]
-    first = count * (1 + channel)
-    last = first + count * channels
-    turn = count * (1 + 2 * channels + channel * (channel - 1) // 2)
-    for q in range(len(parameters)):
-        row, mean, inverse = parameters[q], means[q], inverse_scales[q]
+    for q in range(len(means)):
+        parts, middle = parameters[q, count:], np.float64(centre[q, channel])
+        offsets = parts[channel * count : (channel + 1) * count]
+        log_scales = parts[(channels + channel) * count : (channels + channel + 1) * count]
+        slopes = parts[(2 * channels + channel * (channel - 1) // 2) * count :]
         for k in range(count):
-            mean[k] = float(row[first + k]) * half + centre[q, channel]
-            inverse[k] = exponential(-min(max(float(row[last + k]), low), high)) / half
+            means[q, k] = offsets[k] * half + middle
+            inverse_scales[q, k] = (
+                exponential(-min(max(np.float64(log_scales[k]), low), high)) / half
+            )
         for earlier in range(channel):
-            residual = values[q, earlier] - float(centre[q, earlier])
-            slopes = row[turn + earlier * count : turn + (earlier + 1) * count]
+            residual = values[q, earlier] - np.float64(centre[q, earlier])
+            turns = slopes[earlier * count : (earlier + 1) * count]
             for k in range(count):
-                mean[k] += tanh(float(slopes[k])) * residual
+                means[q, k] += tanh(np.float64(turns[k])) * residual
 
 
 @compiled
 def weigh(powers, fractions, weights):  # type: ignore[no-untyped-def]
     """Writes the weights e^power * fraction, normalized; all float64 (n, K)."""
-    for q in range(len(weights)):
-        row, largest, total = weights[q], powers[q].max(), 0.0
-        for k in range(row.size):
-            row[k] = fractions[q, k] * exponential(powers[q, k] - largest)
-        for k in range(row.size):
-            total += row[k]
-        for k in range(row.size):
-            row[k] /= total
+    rows, count = weights.shape
+    for q in range(rows):
+        largest = powers[q, 0]
+        for k in range(count):
+            largest = max(largest, powers[q, k])
+        for k in range(count):
+            weights[q, k] = powers[q, k] - largest
+    exponentiate(weights)
+    weights *= fractions
+    for q in range(rows):
+        total = 0.0
+        for k in range(count):
+            total += weights[q, k]
+        for k in range(count):
+            weights[q, k] /= total
 
 
 @compiled
 def observe(  # type: ignore[no-untyped-def]
-    values, means, inverse_scales, largest, powers, fractions
+    values, means, inverse_scales, last, powers, fractions
 ):
     """Multiplies the weights of components by the masses that they give to values.
 
     Arguments:
-        values: Integers in [0, `largest`], (n,).
+        values: Integers in [0, `last`], (n,).
         means, inverse_scales: float64 (n, K).
         powers, fractions: Changed, float64 (n, K). The largest fraction of a row becomes 1.
     """
-    for q in range(values.size):
-        value, power, fraction = values[q], powers[q], fractions[q]
-        for k in range(power.size):
-            inverse = inverse_scales[q, k]
-            upper = (value - means[q, k] + 0.5) * inverse
-            lower = (value - means[q, k] - 0.5) * inverse
-            up = 1.0 / (1.0 + exponential(-abs(upper)))
-            down = 1.0 / (1.0 + exponential(-abs(lower)))
-            # The first bin takes all below it, the last one all above.
-            if value == 0:
-                power[k] += min(upper, 0.0)
-                fraction[k] *= up
-            elif value == largest:
-                power[k] -= max(lower, 0.0)
-                fraction[k] *= down
-            else:
-                power[k] += min(upper, 0.0) - max(lower, 0.0)
-                fraction[k] *= up * down * (1.0 - exponential(-inverse))
-        most = fraction.max()
-        for k in range(power.size):
-            fraction[k] /= most
+    rows, count = means.shape
+    tails = np.empty((3, rows, count))
+    for q in range(rows):
+        # The first bin takes all below it, the last one all above.
+        open_below, open_above = values[q] == 0, values[q] == last
+        for k in range(count):
+            inverse, distance = inverse_scales[q, k], values[q] - means[q, k]
+            upper, lower = (distance + 0.5) * inverse, (distance - 0.5) * inverse
+            powers[q, k] += 0.0 if open_above else min(upper, 0.0)
+            powers[q, k] -= 0.0 if open_below else max(lower, 0.0)
+            tails[0, q, k], tails[1, q, k], tails[2, q, k] = -abs(upper), -abs(lower), -inverse
+    exponentiate(tails)
+    for q in range(rows):
+        above, below = 0.0 if values[q] == last else 1.0, 0.0 if values[q] == 0 else 1.0
+        largest = 0.0
+        for k in range(count):
+            ends = (1.0 + above * tails[0, q, k]) * (1.0 + below * tails[1, q, k])
+            fractions[q, k] *= (1.0 - above * below * tails[2, q, k]) / ends
+            largest = max(largest, fractions[q, k])
+        for k in range(count):
+            fractions[q, k] /= largest

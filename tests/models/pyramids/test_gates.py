@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from imprior.models.pyramids.convlstm import ConvLSTM
+from imprior.models.pyramids.convlstm import ConvLSTM, State
 from imprior.models.pyramids.gates import gates, plain
 
 
@@ -20,7 +20,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 def test_values_and_gradients(memory: bool, layout: torch.memory_format) -> None:
     x, y = (random(2, 12, 3, 5, seed=seed) for seed in (0, 1))
     c = random(2, 3, 3, 5, seed=2)
-    inputs = (x, y, c) if memory else (x,)
+    inputs: tuple[Tensor, ...] = (x, y, c) if memory else (x,)
     inputs = tuple(i.contiguous(memory_format=layout).requires_grad_() for i in inputs)
     weights = random(2, 3, 3, 5, seed=3), random(2, 3, 3, 5, seed=4)
     found, expected = gates(*inputs), plain(*inputs)
@@ -51,10 +51,7 @@ def test_single_precision_and_bfloat16() -> None:
         torch.testing.assert_close(h.double(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_all_steps_at_once_equal_one_after_another() -> None:
-    lstm, x = ConvLSTM(3, 4).double(), random(5, 2, 3, 6, 7)
-    state, outputs = None, []
-    for part in x:
-        state = lstm.step(part, state)
-        outputs.append(state.h)
-    torch.testing.assert_close(lstm(x), torch.stack(outputs))
+def test_no_state_is_one_of_zeros() -> None:
+    lstm, x = ConvLSTM(3, 4).double(), random(2, 3, 6, 7)
+    zeros = torch.zeros(2, 4, 6, 7, dtype=torch.float64)
+    torch.testing.assert_close(lstm(x, None), lstm(x, State(zeros, zeros)))

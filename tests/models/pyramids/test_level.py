@@ -128,3 +128,14 @@ def test_images_without_a_fine_part_are_refused() -> None:
     objective = LevelObjective(make(SMALL, "pixel"), pairs.ROWS, None)
     with pytest.raises(ValueError, match="1x5 pixels at a level of the pyramid have no fine part"):
         objective.loss(images(1, 5))
+
+
+def test_weights_keep_the_layout_of_activations_when_they_are_loaded() -> None:
+    level = make(SMALL, "pixel")
+    state = {name: tensor.contiguous() for name, tensor in level.state_dict().items()}
+    assert not state["embed.weight"].is_contiguous(memory_format=torch.channels_last)
+    level.load_state_dict(state, assign=True)
+    for name, parameter in level.named_parameters():
+        if parameter.dim() == 4:
+            assert parameter.is_contiguous(memory_format=torch.channels_last), name
+            assert torch.equal(parameter, state[name])

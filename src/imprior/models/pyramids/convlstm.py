@@ -42,18 +42,7 @@ class ConvLSTM(nn.Module):
         with torch.no_grad():  # memories last at first: f is near 1
             self.by_input.bias.zero_()[hidden : 2 * hidden] = 1  # type: ignore[union-attr]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """All steps: (S, B, inputs, H, W) -> (S, B, hidden, H, W).
-
-        Input by input: what all of them contribute is too much for a cache.
-        """
-        state, outputs = None, []
-        for part in x:
-            state = self.step(part, state)
-            outputs.append(state.h)
-        return torch.stack(outputs)
-
-    def step(self, x: Tensor, state: State | None) -> State:
+    def forward(self, x: Tensor, state: State | None) -> State:
         """One step, (B, inputs, H, W); no state stands for zeros."""
         by_input = self.by_input(x)
         if state is None:

@@ -59,9 +59,7 @@ class Gates(Function):
     """`gates`, and its derivative."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, y: Tensor | None, c: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, y: Tensor | None, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Keeps the gates after their nonlinearities, if there will be a way back."""
         into = rows(x)
         n = into.shape[1] // 4

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from imprior.distributions.channels import ChannelMixture, initial, num_parameters
 from imprior.models.pyramids.config import Fine, LevelConfig
-from imprior.models.pyramids.convlstm import ConvLSTM
+from imprior.models.pyramids.convlstm import ConvLSTM, State
 from imprior.models.pyramids.parts import rows_of, squeeze, unsqueeze
 from imprior.models.pyramids.unet import ResidualUNet, UNet
 from imprior.transforms import pairs
@@ -100,11 +100,22 @@ class PyramidLevel(nn.Module):
             before = self.relative(told[:-1], centres[:-1])
             before = torch.cat([torch.zeros_like(centres[:1]), before])
             x = torch.cat([hidden, before], 2).flatten(0, 1)
-            hidden = self.embed(x).unflatten(0, hidden.shape[:2])
-            for lstm in self.lstms:
-                hidden = lstm(hidden)
+            # Step by step: what inputs contribute to all steps at once is too much for a cache.
+            steps, states = self.embed(x).unflatten(0, hidden.shape[:2]), self.states()
+            hidden = torch.stack([self.step(part, states) for part in steps])
         mixture = self.mixtures(hidden.flatten(0, 1), centres.flatten(0, 1))
         return mixture, rows_of(told.flatten(0, 1))
+
+    def states(self) -> list[State | None]:
+        """The conv-LSTMs' before the first part."""
+        return [None] * len(self.lstms)
+
+    def step(self, x: Tensor, states: list[State | None]) -> Tensor:
+        """What the conv-LSTMs make of a part, (B, hidden, H, W); writes their states."""
+        for number, lstm in enumerate(self.lstms):
+            state = states[number] = lstm(x, states[number])
+            x = state.h
+        return x
 
     def features(self, coarse: Tensor, shape: torch.Size) -> Tensor:
         """What is known of each part's pixels from the coarse image, (S, B, features, H, W)."""
@@ -166,4 +177,4 @@ class LevelObjective(nn.Module):
 
 def channels_last(module: nn.Module, _: object = None) -> None:
     """Keeps weights in the layout of the activations; otherwise each call would copy them."""
-    module.to(memory_format=torch.channels_last)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from imprior.base import Step
 from imprior.distributions.channels import ChannelMixture
-from imprior.models.pyramids.convlstm import ConvLSTM, State
 from imprior.models.pyramids.lattice import Walked
 from imprior.models.pyramids.level import PyramidLevel
 from imprior.models.pyramids.parts import rows_of, squeeze
-
-
-@contextmanager
-def single_thread() -> Iterator[None]:
-    """Sums of a convolution may depend on how many threads share it; coding must not."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+from imprior.nn.threads import single_thread
 
 
 class LevelWalk:
@@ -42,18 +30,14 @@ class LevelWalk:
         self.centres = squeeze(level.centre(coarse, shape, axis), level.config.squeeze)
         self.features = level.features(coarse, shape)
         self.before = torch.zeros_like(self.centres[0])
-        self.states: list[State | None] = [None] * len(level.lstms)
+        self.states = level.states()
         self.part = 0
 
     def mixture(self) -> ChannelMixture:
         """The mixtures of the next part, image after image, row after row."""
         level, hidden = self.level, self.features[self.part]
         if level.config.num_lstms:
-            hidden = level.embed(torch.cat([hidden, self.before], 1))
-        for number, lstm in enumerate(level.lstms):
-            assert isinstance(lstm, ConvLSTM)
-            state = lstm.step(hidden, self.states[number])
-            hidden, self.states[number] = state.h, state
+            hidden = level.step(level.embed(torch.cat([hidden, self.before], 1)), self.states)
         return level.mixtures(hidden, self.centres[self.part])
 
     def observe(self, told: Tensor) -> None:
