@@ -92,3 +92,9 @@ def test_compressed_file(tmp_path: Path) -> None:
 def test_missing_file_is_named() -> None:
     (failure,) = describe(["nowhere.png"])
     assert failure == Failure("nowhere.png", "there is no such file or folder")
+
+
+def test_a_pyramid_can_be_asked_to_enlarge() -> None:
+    (record,) = describe(["pyramid-rgb"])
+    assert isinstance(record, dict)
+    assert record["commands"] == ["evaluate", "sample", "compress", "inpaint", "upscale"]

@@ -17,6 +17,7 @@ ABILITIES = {
     base.LikelihoodModel: ("evaluate",),
     base.Sampler: ("sample",),
     base.ExactModel: ("compress", "inpaint"),
+    base.Multiscale: ("upscale",),
 }
 
 
