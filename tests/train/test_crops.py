@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from imprior.data.batches import compact
 from imprior.data.feed import feed
 from imprior.data.loading import symmetry
-from imprior.train.crops import DecidingCrops, RandomCrops, compact
+from imprior.train.crops import DecidingCrops, RandomCrops
 from imprior.train.networks import NetworkTraining
 from tests.train.halves import FIT
 

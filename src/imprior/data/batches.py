@@ -94,7 +94,7 @@ class Patches(Draws):
     ) -> None:
         if size < 1:
             raise ValueError(f"patches have at least one pixel a side, got {size}")
-        self.images = [_compact(x) for x in images]
+        self.images = [compact(x) for x in images]
         self.size, self.length, self.seed = size, length, seed
         self.symmetries = 8 if symmetric else 2 if mirrored else 1
         rooms = [max(0, x.shape[1] - size + 1) * max(0, x.shape[2] - size + 1) for x in self.images]
@@ -243,5 +243,7 @@ def stack(images: list[Tensor]) -> Tensor:
     return torch.stack(images)
 
 
-def _compact(x: Tensor) -> Tensor:
-    return x.to(torch.uint8 if not x.numel() or x.max() < 256 else torch.int32)
+def compact(x: Tensor) -> Tensor:
+    """The same integers, none of them negative, in the smallest type that holds them."""
+    largest = int(x.max()) if x.numel() else 0
+    return x.to(torch.uint8 if largest < 2**8 else torch.int16 if largest < 2**15 else torch.int32)

@@ -37,6 +37,11 @@ def num_parameters(num_components: int, channels: int) -> int:
     return num_components * (1 + 2 * channels + channels * (channels - 1) // 2)
 
 
+def rows_of(x: Tensor) -> Tensor:
+    """The pixels of (B, C, H, W), one a row, (B H W, C); no copy in channels_last."""
+    return x.permute(0, 2, 3, 1).flatten(0, 2)
+
+
 def initial(num_components: int, channels: int, largest: float = 1.0) -> Tensor:
     """Parameters to start from: components around the centre, from narrow to wide.
 

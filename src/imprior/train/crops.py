@@ -7,16 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from imprior.data.batches import Draws
+from imprior.data.batches import Draws, compact
 from imprior.data.loading import stream_of, symmetry
 
 View = Callable[[Tensor], Tensor]  # of images, (B, C, H, W): see `imprior.base.Part`
-
-
-def compact(x: Tensor) -> Tensor:
-    """The same integers, none of them negative, in the smallest type that holds them."""
-    largest = int(x.max()) if x.numel() else 0
-    return x.to(torch.uint8 if largest < 2**8 else torch.int16 if largest < 2**15 else torch.int32)
 
 
 def extent(x: Tensor, side: int) -> tuple[int, int]:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from imprior import checkpoint
 from imprior.base import ImageModel, Part
+from imprior.data.batches import compact
 from imprior.models.ride.model import RIDE
-from imprior.train.crops import compact
 from imprior.train.networks import NetworkTraining, fit_networks, networks_of
 from imprior.train.progress import Progress
 from imprior.train.recurrent import RecurrentTraining, fit_recurrent

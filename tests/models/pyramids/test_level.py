@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from imprior.distributions.channels import rows_of
 from imprior.models.pyramids.config import Fine, LevelConfig
 from imprior.models.pyramids.lattice import Walked
 from imprior.models.pyramids.level import LevelObjective, PyramidLevel
-from imprior.models.pyramids.parts import rows_of, squeeze, unsqueeze
+from imprior.models.pyramids.parts import squeeze, unsqueeze
 from imprior.models.pyramids.walk import walk_level
 from imprior.transforms import pairs
 

@@ -161,3 +161,9 @@ def test_walk_grows_as_the_logarithm_of_the_side() -> None:
         assert calls["context 0"] == calls["context 1"] == octaves
         assert calls["output 0"] == calls["output 1"] == 4 * octaves
         assert steps == 8 * octaves + 2 * 2
+
+
+@pytest.mark.parametrize("tile", [9, 2])
+def test_tiles_of_which_none_would_be_longer_than_the_side(tile: int) -> None:
+    with pytest.raises(ValueError, match=f"tile must be even, at least 8, got {tile}"):
+        replace(SMALL, coarsest=4, tile=tile)

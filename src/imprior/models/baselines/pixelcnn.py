@@ -12,7 +12,7 @@ from torch import Tensor
 
 from imprior.base import ExactModel, Step
 from imprior.distributions import channels as chained
-from imprior.distributions.channels import ChannelMixture
+from imprior.distributions.channels import ChannelMixture, rows_of
 from imprior.nn.cached import CachedWalk
 from imprior.nn.pixelcnn import PixelCNNNetwork
 
@@ -99,15 +99,15 @@ class PixelCNN(ExactModel):
         return torch.cat([self._log_prob_map(part) for part in x.split(at_once)])
 
     def _log_prob_map(self, x: Tensor) -> Tensor:
-        mixtures = self.mixtures(_rows(self.network.evaluate(self.scaled(x))))
-        log_mass = mixtures.floored_log_mass(_rows(x))
+        mixtures = self.mixtures(rows_of(self.network.evaluate(self.scaled(x))))
+        log_mass = mixtures.floored_log_mass(rows_of(x))
         batch, channels, height, width = x.shape
         return log_mass.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
     def loss(self, batch: Tensor) -> Tensor:
         """Mean negative log-mass of a batch of integers (B, C, H, W), nats per value."""
-        mixtures = self.mixtures(_rows(self.network(self.scaled(batch))))
-        return -mixtures.total_log_mass(_rows(batch)).sum() / batch.numel()
+        mixtures = self.mixtures(rows_of(self.network(self.scaled(batch))))
+        return -mixtures.total_log_mass(rows_of(batch)).sum() / batch.numel()
 
     def metrics(self, batch: Tensor) -> dict[str, Tensor]:
         """Mean bits per dimension of a batch of integers (B, C, H, W)."""
@@ -128,8 +128,3 @@ class PixelCNN(ExactModel):
                 if channel < channels - 1:
                     mixtures.observe(values[:, channel])
             walk.observe(self.scaled(values))
-
-
-def _rows(x: Tensor) -> Tensor:
-    """Pixels in rows: (B, C, H, W) -> (B * H * W, C)."""
-    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])

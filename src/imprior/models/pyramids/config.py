@@ -8,8 +8,6 @@ from typing import Literal
 Context = Literal["published", "residual", "none"]
 Fine = Literal["pixel", "difference"]
 
-LEVELS = 16  # enough for images of 1024 x 1024 pixels with a coarsest level of 4 x 4
-
 
 @dataclass(frozen=True)
 class LevelConfig:
@@ -90,5 +88,5 @@ class PixelPyramidConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.levels or (self.repeat and len(self.levels) < 2):
             raise ValueError("a pyramid needs a level, and two to repeat them")
-        if self.tile < 2 * self.coarsest:
-            raise ValueError(f"tile must be at least {2 * self.coarsest}, got {self.tile}")
+        if self.tile < 2 * self.coarsest or self.tile % 2:
+            raise ValueError(f"tile must be even, at least {2 * self.coarsest}, got {self.tile}")

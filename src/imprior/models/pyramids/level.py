@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from imprior.distributions.channels import ChannelMixture, initial, num_parameters
+from imprior.distributions.channels import ChannelMixture, initial, num_parameters, rows_of
 from imprior.models.pyramids.config import Fine, LevelConfig
 from imprior.models.pyramids.convlstm import ConvLSTM, State
-from imprior.models.pyramids.parts import rows_of, squeeze, unsqueeze
+from imprior.models.pyramids.parts import squeeze, unsqueeze
 from imprior.models.pyramids.unet import ResidualUNet, UNet
 from imprior.transforms import pairs
 

@@ -37,8 +37,3 @@ def unsqueeze(rows: Tensor, factor: int, shape: torch.Size) -> Tensor:
     parts = rows.view(factor, factor, batch, *sides, channels)
     x = parts.permute(2, 5, 3, 0, 4, 1).flatten(4, 5).flatten(2, 3)
     return x[:, :, :height, :width]
-
-
-def rows_of(x: Tensor) -> Tensor:
-    """The pixels of (B, C, H, W), (B H W, C); no copy in channels_last."""
-    return x.permute(0, 2, 3, 1).flatten(0, 2)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from imprior.base import Step
-from imprior.distributions.channels import ChannelMixture
+from imprior.distributions.channels import ChannelMixture, rows_of
 from imprior.models.pyramids.lattice import Walked
 from imprior.models.pyramids.level import PyramidLevel
-from imprior.models.pyramids.parts import rows_of, squeeze
+from imprior.models.pyramids.parts import squeeze
 from imprior.nn.threads import single_thread
 
 
