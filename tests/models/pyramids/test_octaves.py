@@ -163,3 +163,14 @@ def test_saved_levels_are_the_same_levels(tmp_path: Path) -> None:
     x = images(model, 5, 4)
     with torch.no_grad():
         assert torch.equal(loaded.log_prob(x), model.log_prob(x))
+
+
+@torch.no_grad()
+def test_details_that_are_told_as_differences_come_back() -> None:
+    model = make(fine="difference")
+    x = torch.randint(2**model.config.bits, (2, model.channels, 8, 6))
+    coarse, detail = model.split(x)
+    given = model.given(coarse)
+    told = given.to_canvas(detail)
+    assert not torch.equal(told, detail)
+    assert torch.equal(given.from_canvas(told), detail)
