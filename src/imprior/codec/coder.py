@@ -40,12 +40,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from imprior.distributions import frequencies
 from imprior.distributions.binned import BinnedMixture
+from imprior.distributions.compiling import exact
 from imprior.distributions.frequencies import MAX_PRECISION, Floats, Integers, find, relevant
 from imprior.distributions.tables import Table
 
@@ -58,7 +58,7 @@ WHOLE = (1 << 64) - 1
 STORED = np.dtype(">u4")
 
 
-@njit(cache=True)
+@exact
 def narrow(state: State, words: Words, start: int, frequency: int, precision: int) -> None:
     """Encodes one symbol; `state` is low, width, number of words; `words` has room for one."""
     if start < 0 or frequency < 1 or start + frequency > 1 << precision:
@@ -76,7 +76,7 @@ def narrow(state: State, words: Words, start: int, frequency: int, precision: in
         state[2] += np.uint64(1)
 
 
-@njit(cache=True)
+@exact
 def carry(words: Words, size: np.uint64) -> None:
     """Adds 1 to the last of `size` words, and to those before it as they overflow."""
     i = size - np.uint64(1)
@@ -86,7 +86,7 @@ def carry(words: Words, size: np.uint64) -> None:
     words[i] += np.uint32(1)
 
 
-@njit(cache=True)
+@exact
 def locate(state: State, precision: int) -> int:
     """The target in [0, 2^P) of the next symbol; `state` is point, width, number of words."""
     target = state[0] // (state[1] >> np.uint64(precision))
@@ -95,7 +95,7 @@ def locate(state: State, precision: int) -> int:
     return int(np.int64(target))
 
 
-@njit(cache=True)
+@exact
 def advance(state: State, words: Words, start: int, frequency: int, precision: int) -> None:
     """Decodes one symbol, once its share is known: the inverse of `narrow`."""
     unit = state[1] >> np.uint64(precision)
@@ -107,7 +107,7 @@ def advance(state: State, words: Words, start: int, frequency: int, precision: i
         state[2] += np.uint64(1)
 
 
-@njit(cache=True)
+@exact
 def read(words: Words, i: np.uint64) -> np.uint64:
     """Word i; the one past the end is 0."""
     if i > np.uint64(words.size):
@@ -115,7 +115,7 @@ def read(words: Words, i: np.uint64) -> np.uint64:
     return np.uint64(words[i]) if i < np.uint64(words.size) else np.uint64(0)
 
 
-@njit(cache=True)
+@exact
 def encode(state: State, words: Words, starts: Integers, shares: Integers, precision: int) -> None:
     """Encodes symbols by their shares; `words` has room for as many words."""
     if precision < 1 or precision > MAX_PRECISION:
@@ -124,7 +124,7 @@ def encode(state: State, words: Words, starts: Integers, shares: Integers, preci
         narrow(state, words, starts[n], shares[n], precision)
 
 
-@njit(cache=True)
+@exact
 def decode(
     state: State,
     words: Words,

@@ -9,22 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from imprior.distributions.compiling import free
 from imprior.distributions.elementary import exponential, logarithm, one_minus_square, tanh
 
 Array = NDArray[Any]
-
-# Sums may be reordered: this is for evaluation and training, coding goes by `BinnedMixture`.
-compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-
 
 ZERO, ONE = np.float32(0), np.float32(1)
 HALF, SIXTH = np.float32(0.5), np.float32(1 / 6)
 
 
-@compiled
+@free
 def log_masses(  # type: ignore[no-untyped-def]
     parameters, centre, values, components, limits, masses, gradient
 ):
@@ -87,7 +83,7 @@ def log_masses(  # type: ignore[no-untyped-def]
             turn_back(by_distance, turn, residual, out[count + 2 * size :])
 
 
-@compiled
+@free
 def place(means, turn, residual, half, distance):  # type: ignore[no-untyped-def]
     """Writes how far values are from the means, in grey levels, given earlier channels."""
     count = means.size // residual.size
@@ -102,7 +98,7 @@ def place(means, turn, residual, half, distance):  # type: ignore[no-untyped-def
                 own[k] -= moved[k] * by
 
 
-@compiled
+@free
 def turn_back(by_distance, turn, residual, out):  # type: ignore[no-untyped-def]
     """Writes the gradient by the slopes before their tanh: the way back of `place`."""
     count = by_distance.size // residual.size
@@ -116,7 +112,7 @@ def turn_back(by_distance, turn, residual, out):  # type: ignore[no-untyped-def]
                 result[k] = -own[k] * by * one_minus_square(moved[k])
 
 
-@compiled
+@free
 def weigh(distance, rate, small, mass, tails):  # type: ignore[no-untyped-def]
     """Log-masses of bins of width 1, and what their derivatives are made of.
 
@@ -141,7 +137,7 @@ def weigh(distance, rate, small, mass, tails):  # type: ignore[no-untyped-def]
         mass[k] = min(upper, ZERO) - max(lower, ZERO) + logarithm(up * down * width)
 
 
-@compiled
+@free
 def open_end(distance, rate, first, mass, tails):  # type: ignore[no-untyped-def]
     """The same for a first bin, which takes all below it, or a last one, which takes all above."""
     for k in range(mass.size):
@@ -151,7 +147,7 @@ def open_end(distance, rate, first, mass, tails):  # type: ignore[no-untyped-def
         tails[2, k] = ZERO
 
 
-@compiled
+@free
 def soften(logits, out):  # type: ignore[no-untyped-def]
     """Writes the softmax; returns the logarithm of its denominator."""
     largest, total = logits[0], ZERO

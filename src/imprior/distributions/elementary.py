@@ -11,9 +11,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
+from imprior.distributions.compiling import EXACT, exact
 from imprior.distributions.frequencies import exp
 
 # Cephes' expf: e^r on |r| <= ln 2 / 2 as a polynomial, relative error 2e-7.
@@ -36,12 +37,8 @@ L0, L1, L2, L3, L4, L5, L6, L7, L8 = (
     )
 )
 
-# Division by zero cannot happen, and a test for it would keep loops from being vectorised.
-# No fused multiplication and addition either: not every machine has it.
-compiled = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@compiled
+@exact
 def exp32(x):  # type: ignore[no-untyped-def]
     """The exponential function in single precision; the argument is clamped to [-80, 80]."""
     x = min(max(x, -LARGEST), LARGEST)
@@ -58,7 +55,7 @@ def exp32(x):  # type: ignore[no-untyped-def]
     return p * np.int32(exponent).view(np.float32)
 
 
-@compiled
+@exact
 def log32(x):  # type: ignore[no-untyped-def]
     """The natural logarithm in single precision, of normal positive numbers."""
     bits = np.float32(x).view(np.int32)
@@ -104,35 +101,35 @@ def one_minus_square(x: Any) -> Any:
     raise NotImplementedError  # compiled code only
 
 
-@overload(exponential)
+@overload(exponential, jit_options=EXACT)
 def _exponential(x):  # type: ignore[no-untyped-def]
     if x == types.float32:
         return lambda x: exp32(x)
     return lambda x: exp(x)
 
 
-@overload(logarithm)
+@overload(logarithm, jit_options=EXACT)
 def _logarithm(x):  # type: ignore[no-untyped-def]
     if x == types.float32:
         return lambda x: log32(x)
     return lambda x: math.log(x)
 
 
-@overload(sigmoid)
+@overload(sigmoid, jit_options=EXACT)
 def _sigmoid(x):  # type: ignore[no-untyped-def]
     if x == types.float32:
         return lambda x: ONE / (ONE + exp32(-x))
     return lambda x: 1.0 / (1.0 + exp(-x))
 
 
-@overload(tanh)
+@overload(tanh, jit_options=EXACT)
 def _tanh(x):  # type: ignore[no-untyped-def]
     if x == types.float32:
         return lambda x: TWO / (ONE + exp32(-TWO * x)) - ONE
     return lambda x: 2.0 / (1.0 + exp(-2.0 * x)) - 1.0
 
 
-@overload(one_minus_square)
+@overload(one_minus_square, jit_options=EXACT)
 def _one_minus_square(x):  # type: ignore[no-untyped-def]
     if x == types.float32:
         return lambda x: ONE - x * x

@@ -31,9 +31,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from imprior.distributions.compiling import exact
 from imprior.distributions.tables import Table
 
 Floats = NDArray[np.float64]
@@ -63,7 +63,7 @@ def precision(bits: int) -> int:
     return max(24, bits + 12)
 
 
-@njit(cache=True)
+@exact
 def exp(x: float) -> float:
     r"""The exponential function within 2 units in the last place, the same bits on every machine.
 
@@ -94,7 +94,7 @@ def exp(x: float) -> float:
     return p * np.int64(exponent).view(np.float64)
 
 
-@njit(cache=True)
+@exact
 def relevant(row: Row, support: Support, room: Floats) -> Row:
     """The components of a row that matter, in their order, once the row has been checked.
 
@@ -129,7 +129,7 @@ def relevant(row: Row, support: Support, room: Floats) -> Row:
     return room[0, :count], room[1, :count], room[2, :count]
 
 
-@njit(cache=True)
+@exact
 def mixture_cdf(row: Row, x: float, cdf: Table, room: Floats) -> float:
     """F(x) in [0, 1] of one row; `room` is for as many numbers as there are components."""
     weights, means, inverse_scales = row
@@ -149,7 +149,7 @@ def mixture_cdf(row: Row, x: float, cdf: Table, room: Floats) -> float:
     return min(total, 1.0)
 
 
-@njit(cache=True)
+@exact
 def cumulative(row: Row, support: Support, k: int, cdf: Table, room: Floats) -> int:
     """C(k) of one row, for low <= k <= high + 1."""
     low, high, precision = support
@@ -161,7 +161,7 @@ def cumulative(row: Row, support: Support, k: int, cdf: Table, room: Floats) -> 
     return int(scale * mixture_cdf(row, k - 0.5, cdf, room)) + (k - low)
 
 
-@njit(cache=True)
+@exact
 def find(row: Row, support: Support, target: int, cdf: Table, room: Floats) -> tuple[int, int, int]:
     """The k with C(k) <= target < C(k + 1) of one row: k, C(k) and C(k + 1) - C(k).
 
@@ -190,7 +190,7 @@ def find(row: Row, support: Support, target: int, cdf: Table, room: Floats) -> t
     return left, start, end - start
 
 
-@njit(cache=True)
+@exact
 def intervals(
     values: Integers,
     weights: Floats,
@@ -232,7 +232,7 @@ def intervals(
     return starts, frequencies
 
 
-@njit(cache=True)
+@exact
 def invert(
     targets: Integers,
     weights: Floats,

@@ -15,14 +15,12 @@ nothing underflows and no logarithm is needed: double precision, sums in a fixed
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from imprior.distributions.compiling import exact
 from imprior.distributions.elementary import exponential, tanh
 
-compiled = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@compiled
+@exact
 def exponentiate(x):  # type: ignore[no-untyped-def]
     """Replaces numbers by their exponentials: all at once, since long loops become vectors."""
     flat = x.reshape(-1)
@@ -30,7 +28,7 @@ def exponentiate(x):  # type: ignore[no-untyped-def]
         flat[i] = exponential(flat[i])
 
 
-@compiled
+@exact
 def place(  # type: ignore[no-untyped-def]
     parameters, centre, values, channel, limits, means, inverse_scales
 ):
@@ -63,7 +61,7 @@ def place(  # type: ignore[no-untyped-def]
                 means[q, k] += tanh(np.float64(turns[k])) * residual
 
 
-@compiled
+@exact
 def weigh(powers, fractions, weights):  # type: ignore[no-untyped-def]
     """Writes the weights e^power * fraction, normalized; all float64 (n, K)."""
     rows, count = weights.shape
@@ -83,7 +81,7 @@ def weigh(powers, fractions, weights):  # type: ignore[no-untyped-def]
             weights[q, k] /= total
 
 
-@compiled
+@exact
 def observe(  # type: ignore[no-untyped-def]
     values, means, inverse_scales, last, powers, fractions
 ):

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import Function
 
+from imprior.distributions.compiling import free
 from imprior.distributions.elementary import one_minus_square, sigmoid, tanh
 
-compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 Array = NDArray[Any]
 
 
@@ -84,7 +83,7 @@ class Gates(Function):
         return by_both, by_y, image(by_old, ctx.shape) if memory else None
 
 
-@compiled
+@free
 def forwards(x, y, old, h, new, activated):  # type: ignore[no-untyped-def]
     """Writes h and the new memory; the gates too if there is room for them."""
     n = h.shape[1]
@@ -116,7 +115,7 @@ def forwards(x, y, old, h, new, activated):  # type: ignore[no-untyped-def]
             activated[q] = gate
 
 
-@compiled
+@free
 def backwards(activated, old, new, by_h, by_c, by_gates, by_old):  # type: ignore[no-untyped-def]
     """Writes the gradients by the gates before their nonlinearities and by the old memory."""
     n = by_h.shape[1]

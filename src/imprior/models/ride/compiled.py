@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from imprior.distributions.compiling import exact
 from imprior.distributions.frequencies import exp
 
 Floats = NDArray[np.float64]
@@ -40,7 +40,7 @@ class Table(NamedTuple):
     inverse_scale: Floats
 
 
-@njit(cache=True)
+@exact
 def fold(
     mean_x: Floats,
     whitener: Floats,
@@ -91,7 +91,7 @@ def fold(
     return matrix, offset, beta2, eta.copy().reshape(-1), precision, inverse_scale
 
 
-@njit(cache=True)
+@exact
 def positions(
     y: Integers,
     x: Integers,
@@ -118,7 +118,7 @@ def positions(
     return where, base
 
 
-@njit(cache=True)
+@exact
 def weigh(
     z: Floats,
     places: tuple[Floats, Floats, Floats],
@@ -161,7 +161,7 @@ def weigh(
         weights[k] /= total
 
 
-@njit(cache=True)
+@exact
 def mixtures(
     padded: Integers,
     base: Integers,
@@ -209,7 +209,7 @@ def mixtures(
     return weights, means, spreads
 
 
-@njit(cache=True)
+@exact
 def place(
     canvas: Integers,
     where: Integers,

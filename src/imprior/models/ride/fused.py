@@ -7,17 +7,14 @@ the innermost cache, where PyTorch would write each of them to memory and read i
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from imprior.distributions.compiling import free
 from imprior.distributions.elementary import exponential
 
 HALF_LOG_TWO_PI = 0.5 * np.log(2 * np.pi)
 
-# Sums may be reordered: what is trained need not be the same on all machines, what is coded must.
-compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 
-
-@compiled
+@free
 def density(  # type: ignore[no-untyped-def]
     z, y, means, beta2, eta, alpha, precision, half, by_beta2, by_eta, by_alpha
 ):
@@ -77,7 +74,7 @@ def density(  # type: ignore[no-untyped-def]
     return total - z.shape[0] * HALF_LOG_TWO_PI
 
 
-@compiled
+@free
 def _softmax(logits, room):  # type: ignore[no-untyped-def]
     """Replaces logits (S, C) by their softmax; returns log sum exp."""
     room[:] = logits[0]

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from imprior.distributions.compiling import free
 from imprior.distributions.elementary import one_minus_square, sigmoid, tanh
 
-compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 
-
-@compiled
+@free
 def hand_on(row, first, out, memory, streams):  # type: ignore[no-untyped-def]
     """Writes a neighbour's states to inputs: from column 0 the left one's, n the upper one's."""
     n = out.size
@@ -22,7 +20,7 @@ def hand_on(row, first, out, memory, streams):  # type: ignore[no-untyped-def]
         row[first + 2 * n : first + 3 * n] = memory
 
 
-@compiled
+@free
 def push(p, h, c, step, streams):  # type: ignore[no-untyped-def]
     """Hands the states of the diagonal before `step`, or zeros, on to the inputs of `step`."""
     n = h.shape[1]
@@ -37,7 +35,7 @@ def push(p, h, c, step, streams):  # type: ignore[no-untyped-def]
             hand_on(row, n, h[step.before + up], c[step.before + up], streams)
 
 
-@compiled
+@free
 def forward(p, a, h, c, step, streams, bound):  # type: ignore[no-untyped-def]
     """Gates, memory and output, which go on to the inputs of the next diagonal.
 
@@ -76,7 +74,7 @@ def forward(p, a, h, c, step, streams, bound):  # type: ignore[no-untyped-def]
                 hand_on(p[step.after + down], 0, nothing, nothing, streams)
 
 
-@compiled
+@free
 def backward(  # type: ignore[no-untyped-def]
     a, h, c, by_h, by_p_after, carry_after, carry, by_a, place_by_a, step, streams, bound
 ):

@@ -11,14 +11,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from imprior.distributions.compiling import exact
 from imprior.distributions.elementary import sigmoid, tanh
 from imprior.models.ride.compiled import GROUP, Floats, Integers, weigh
-
-# Without a test for division by zero, which cannot happen here, loops are vectorised.
-compiled = njit(cache=True, error_model="numpy")
 
 Singles = NDArray[np.float32]
 Reals = Floats | Singles
@@ -57,7 +54,7 @@ class Head(NamedTuple):
     inverse_scale: Floats
 
 
-@compiled
+@exact
 def pixels(
     padded: Integers, base: Integers, rows: Integers, offsets: Integers, first_row: Integers
 ) -> Singles:
@@ -70,7 +67,7 @@ def pixels(
     return result
 
 
-@compiled
+@exact
 def add_products(z: Reals, x: Reals, matrix: Reals) -> None:
     """Adds x @ matrix to z, a few rows at a time; sums run in the order of x."""
     whole = matrix.shape[0] // 4 * 4
@@ -90,7 +87,7 @@ def add_products(z: Reals, x: Reals, matrix: Reals) -> None:
                 total[n] += value * row[n]
 
 
-@compiled
+@exact
 def advance(
     h: Singles,
     c: Singles,
@@ -153,7 +150,7 @@ def advance(
     return out
 
 
-@compiled
+@exact
 def mixtures(
     state: Singles,
     x: Singles,
@@ -186,7 +183,7 @@ def mixtures(
     return weights, means, spreads
 
 
-@compiled
+@exact
 def product(a: Floats, b: Floats) -> Floats:
     """A @ b, its sums in order."""
     result = np.zeros((a.shape[0], b.shape[1]))
