@@ -56,9 +56,9 @@ class AverageLevel(PyramidLevel):
         """The inverse of `told`."""
         return told - 2 ** (self.bits - 1)
 
-    def features(self, coarse: Tensor, shape: torch.Size) -> Tensor:
+    def features(self, coarse: Tensor, shape: torch.Size, axis: int) -> Tensor:
         """As of images with the depth of this level."""
-        return super().features(2 * coarse, shape)
+        return super().features(2 * coarse, shape, axis)
 
     def loss(self, x: Tensor) -> Tensor:
         """Nats per difference of the level's images, integers (B, C, H, W)."""

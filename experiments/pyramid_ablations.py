@@ -1,4 +1,4 @@
-"""What each piece of a pyramid's level is worth: bits of one octave of photographs, at equal steps.
+"""What each piece of a pyramid's level is worth: bits of one octave of photographs, at equal time.
 
     IMPRIOR_DATA=DIR python -m experiments.pyramid_ablations
 
@@ -8,14 +8,16 @@
   two levels, which have a network each.
 - "light" is the level of the preset pyramid-rgb. Every other variant changes one thing about it:
   what is told of a fine pixel ("difference", as published); no U-Net; no conv-LSTM; parts in
-  squeeze x squeeze steps, of which one step leaves nothing to the conv-LSTM; the last kernel; the
-  components of mixtures.
+  squeeze x squeeze steps, of which one step leaves nothing to the conv-LSTM; the two ways past the
+  networks, "neighbours" and "direct", without which only U-Net and conv-LSTM tell what lies around
+  a pixel; the last kernel; the components of mixtures.
 - "average" has the differences of pairs of lines given their means instead of one line given the
   other: see average_pooling.py. It compares with "difference". Its coarse images are others, and
   smoother, so the octave alone flatters neither: for "light", "difference" and "average" there is
   also the whole image, in bits per value, its coarse image by JPEG XL (effort 7).
-- Training is that of the preset, in bfloat16 where it is safe, all variants for the same steps;
-  seconds are of the CPU, on one thread, training and validation, not the test.
+- Training is that of the preset, in bfloat16 where it is safe. Both levels have the same number of
+  steps, such that a variant takes `seconds` of CPU time (equal_time.py), on one thread. Recorded
+  seconds are of training and validation, not of the test.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from jsonargparse import auto_cli
 from torch import Tensor
 
 from experiments.average_pooling import AverageOctave
+from experiments.equal_time import steps_within
 from experiments.imagenet128 import photographs, show, with_steps
 from experiments.records import Record, append
 from imprior.data.files import replace_file
@@ -59,10 +62,13 @@ VARIANTS: dict[str, PixelPyramidConfig] = {
     "light": _BASE,
     "difference": dataclasses.replace(_BASE, fine="difference"),
     "no-unet": dataclasses.replace(_BASE, levels=_levels(context="none")),
-    "no-lstm": dataclasses.replace(_BASE, levels=_levels(num_lstms=0)),
-    "squeeze-1": dataclasses.replace(_BASE, levels=_levels(squeeze=1, num_lstms=0)),
+    "no-lstm": dataclasses.replace(_BASE, levels=_levels(num_lstms=0, direct=False)),
+    "squeeze-1": dataclasses.replace(_BASE, levels=_levels(squeeze=1, num_lstms=0, direct=False)),
     "squeeze-4": dataclasses.replace(_BASE, levels=_levels(squeeze=4)),
-    "kernel-3": dataclasses.replace(_BASE, levels=_levels(kernel=3)),
+    "no-neighbours": dataclasses.replace(_BASE, levels=_levels(neighbours=False)),
+    "no-direct": dataclasses.replace(_BASE, levels=_levels(direct=False)),
+    "neither": dataclasses.replace(_BASE, levels=_levels(neighbours=False, direct=False)),
+    "kernel-1": dataclasses.replace(_BASE, levels=_levels(kernel=1)),
     "components-5": dataclasses.replace(_BASE, levels=_levels(num_components=5)),
     "average": dataclasses.replace(_BASE, fine="difference"),
 }
@@ -80,15 +86,13 @@ def build(name: str) -> Octave:
     return AverageOctave(config) if name == "average" else PixelPyramid(config)
 
 
-def train(model: Octave, photos: list[Tensor], training: NetworkTraining, seed: int) -> float:
-    """Trains both levels, and tells the seconds of CPU time."""
+def train(model: Octave, photos: list[Tensor], training: NetworkTraining, seed: int) -> None:
+    """Trains both levels."""
     images = split(photos, training.validation_share)
-    began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         for level in ("level-1", "level-2"):
             options: dict[str, Any] = {"seed": seed, "level": level, "progress": show}
             fit_networks(model, images, training, Path(folder), **options)
-    return time.process_time() - began
 
 
 @torch.no_grad()
@@ -112,6 +116,7 @@ def chart() -> bytes:
     """An SVG of the latest figures that were recorded, with the seconds of each training."""
     rows = [row for row in json.loads(RESULTS.read_text()) if "/octave/" in row["name"]]
     latest = {row["name"].rpartition("/")[2]: row for row in rows}
+    latest = {name: row for name, row in latest.items() if name in VARIANTS}
     names = {name: f"{name}, {row['seconds']:.0f} s" for name, row in latest.items()}
     values = {names[name]: row["value"] for name, row in latest.items()}
     highlight = [names["light"]] if "light" in names else []
@@ -122,7 +127,7 @@ def chart() -> bytes:
 
 def main(
     variants: tuple[str, ...] = tuple(VARIANTS),
-    steps: int = 400,
+    seconds: float = 200.0,
     crop: int = 64,
     batch: int = 16,
     seed: int = 0,
@@ -132,7 +137,7 @@ def main(
 
     Arguments:
         variants: Which of the variants.
-        steps: Of each level.
+        seconds: Of CPU time for the training of each variant.
         crop: Side of the crops that are trained on.
         batch: Crops in a step.
         seed: Of the training.
@@ -141,22 +146,28 @@ def main(
     if unknown := [name for name in variants if name not in VARIANTS]:
         raise ValueError(f"unknown variant {unknown[0]!r}: choose from {', '.join(VARIANTS)}")
     torch.set_num_threads(threads)
-    training = with_steps(PRESETS[PRESET].training, steps)
-    fit = dataclasses.replace(training.fit, batch_size=batch)
-    training = dataclasses.replace(training, fit=fit, crop=crop)
+    preset = PRESETS[PRESET].training
+    fit = dataclasses.replace(preset.fit, batch_size=batch)
+    training = dataclasses.replace(preset, fit=fit, crop=crop)
     photos, test = photographs("train"), photographs("test")
     for name in variants:
-        print(name, flush=True)
-        model = build(name)
-        seconds = round(train(model, photos, training, seed), 1)
+
+        def run(steps: int, name: str = name) -> Octave:
+            model = build(name)
+            train(model, photos, with_steps(training, steps), seed)
+            return model
+
+        steps = steps_within(seconds, run)
+        print(f"{name}: {steps} steps", flush=True)
+        began = time.process_time()
+        model = run(steps)
+        spent = round(time.process_time() - began, 1)
         octave, whole = bits(model, test)
         count = sum(p.numel() for part in model.levels for p in part.parameters())
         protocol = PROTOCOL.format(steps=steps, batch=batch, crop=crop, count=count)
         figures = {"octave": octave} | ({"whole-jxl": whole} if name in WHOLE else {})
         rows = [
-            Record(
-                f"imagenet128-test/{what}/{name}", round(value, 4), "bit/value", protocol, seconds
-            )
+            Record(f"imagenet128-test/{what}/{name}", round(value, 4), "bit/value", protocol, spent)
             for what, value in figures.items()
         ]
         print(*rows, sep="\n", flush=True)

@@ -30,6 +30,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments import pyramid_levels
+from experiments.equal_time import steps_within
 from experiments.imagenet128 import RESULTS, photographs, show, with_steps
 from experiments.records import Record, append
 from imprior.models.pyramids.config import PixelPyramidConfig
@@ -81,18 +82,6 @@ def build(config: PixelPyramidConfig, seed: int) -> PixelPyramid:
     return PixelPyramid(config)
 
 
-def step_seconds(
-    config: PixelPyramidConfig, images: Images, training: NetworkTraining, seed: int
-) -> float:
-    """CPU time of a step of all parts together."""
-    few, many, spent = 2, 8, list[float]()
-    for steps in (few, few, many):  # the first compiles
-        began = time.process_time()
-        fit(build(config, seed), images, with_steps(training, steps), seed)
-        spent.append(time.process_time() - began)
-    return max((spent[2] - spent[1]) / (many - few), 1e-6)
-
-
 def fit(model: PixelPyramid, images: Images, training: NetworkTraining, seed: int) -> None:
     """Trains all parts in a folder that does not stay."""
     with tempfile.TemporaryDirectory() as folder:
@@ -125,10 +114,16 @@ def main(
     images = split(photographs("train"), training.validation_share)
     test = photographs("test")
     for name in models:
-        steps = max(1, round(seconds / step_seconds(known[name], images, training, seed)))
+
+        def run(steps: int, name: str = name) -> PixelPyramid:
+            model = build(known[name], seed)
+            fit(model, images, with_steps(training, steps), seed)
+            return model
+
+        steps = steps_within(seconds, run)
         print(f"{name}: {steps} steps", flush=True)
-        model, began = build(known[name], seed), time.process_time()
-        fit(model, images, with_steps(training, steps), seed)
+        began = time.process_time()
+        model = run(steps)
         spent = round(time.process_time() - began)
         value = round(pyramid_levels.measure(model, test).bits_per_dim, 4)
         count = sum(parameter.numel() for parameter in model.parameters())

@@ -97,7 +97,7 @@ def test_models_get_the_steps_that_their_time_allows(
 ) -> None:
     tiny = PRESETS[TINY].config
     known = {"light": tiny, "published": tiny}
-    costs = {"light": 1.0, "published": 4.0}
+    steps = iter([8, 2])
     taken: list[int] = []
 
     def fit(model: object, images: object, training: NetworkTraining, seed: int) -> None:
@@ -107,8 +107,7 @@ def test_models_get_the_steps_that_their_time_allows(
     assert set(pyramid_scaled.configs()) == set(known)
     monkeypatch.setattr(pyramid_scaled, "configs", lambda: known)
     monkeypatch.setattr(pyramid_scaled, "fit", fit)
-    seconds = iter(costs.values())
-    monkeypatch.setattr(pyramid_scaled, "step_seconds", lambda *_: next(seconds))
+    monkeypatch.setattr(pyramid_scaled, "steps_within", lambda seconds, run: next(steps))
     pyramid_scaled.main(seconds=8.0, batch=3)
     assert taken == [8, 2]
     found = figures()
@@ -117,11 +116,3 @@ def test_models_get_the_steps_that_their_time_allows(
         assert found[f"arithmetic/128x128/{name}"] > 0
     with pytest.raises(ValueError, match="unknown model 'heavy': choose from light, published"):
         pyramid_scaled.main(("heavy",))
-
-
-def test_cost_of_a_step_leaves_out_what_a_fit_costs_besides() -> None:
-    preset = PRESETS[TINY]
-    images = imagenet128.photographs("train")
-    pair = (images[1:], images[:1])
-    cost = pyramid_scaled.step_seconds(preset.config, pair, preset.training, 0)
-    assert 0 < cost < 2

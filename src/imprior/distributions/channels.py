@@ -42,16 +42,20 @@ def rows_of(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(0, 2)
 
 
-def initial(num_components: int, channels: int, largest: float = 1.0) -> Tensor:
+def initial(num_components: int, channels: int, largest: float = 1.0, slope: float = 0.0) -> Tensor:
     """Parameters to start from: components around the centre, from narrow to wide.
 
     Arguments:
         largest: Scale of the widest, in units of half the range; the narrowest has a 50th of it.
+        slope: Of each channel by the one before it, before its tanh.
     """
     parameters = torch.zeros(num_parameters(num_components, channels))
     scales = torch.linspace(math.log(largest / 50), math.log(largest), num_components)
     first = num_components * (1 + channels)
     parameters[first : first + num_components * channels] = scales.repeat(channels)
+    slopes = parameters[first + num_components * channels :].view(-1, num_components)
+    for channel in range(1, channels):
+        slopes[channel * (channel + 1) // 2 - 1] = slope
     return parameters
 
 

@@ -12,8 +12,10 @@ from torch import Tensor
 from imprior.models.pyramids.config import LevelConfig, PixelPyramidConfig
 from imprior.models.pyramids.model import PixelPyramid
 
-LIGHT = LevelConfig("residual", 3, 1, 3, num_lstms=1, hidden=3, kernel=1, num_components=2)
-PUBLISHED = LevelConfig("published", 2, 2, 3, num_lstms=2, hidden=3, num_components=2)
+LIGHT = LevelConfig(
+    "residual", True, 3, 1, 3, num_lstms=1, hidden=3, direct=True, kernel=1, num_components=2
+)
+PUBLISHED = LevelConfig("published", False, 2, 2, 3, num_lstms=2, hidden=3, num_components=2)
 SMALL = PixelPyramidConfig(
     channels=1, levels=(LIGHT, LIGHT), repeat=True, coarsest=2, coarse_filters=3, coarse_blocks=1,
     coarse_components=2,

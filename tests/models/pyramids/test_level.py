@@ -20,6 +20,7 @@ SMALL = LevelConfig(width=4, depth=2, features=5, hidden=3, num_components=2)
 CONFIGS = [
     pytest.param(SMALL, "pixel", id="published"),
     pytest.param(replace(SMALL, context="residual", num_lstms=1), "pixel", id="residual"),
+    pytest.param(replace(SMALL, neighbours=True, direct=True), "pixel", id="direct"),
     pytest.param(replace(SMALL, squeeze=4, kernel=1), "difference", id="sixteen-parts"),
     pytest.param(replace(SMALL, context="none"), "pixel", id="no-context"),
     pytest.param(replace(SMALL, squeeze=1, num_lstms=0), "pixel", id="one-part"),
@@ -134,7 +135,7 @@ def test_images_without_a_fine_part_are_refused() -> None:
 def test_weights_keep_the_layout_of_activations_when_they_are_loaded() -> None:
     level = make(SMALL, "pixel")
     state = {name: tensor.contiguous() for name, tensor in level.state_dict().items()}
-    assert not state["embed.weight"].is_contiguous(memory_format=torch.channels_last)
+    assert not state["embed.0.weight"].is_contiguous(memory_format=torch.channels_last)
     level.load_state_dict(state, assign=True)
     for name, parameter in level.named_parameters():
         if parameter.dim() == 4:

@@ -70,6 +70,18 @@ def test_octaves_are_factors_of_the_whole() -> None:
         assert torch.equal(model.split(model.join(coarser, drawn))[0], coarser)
 
 
+@torch.no_grad()
+def test_the_detail_of_a_tiled_image_is_tiled_alike() -> None:
+    model = make(tile=8)
+    x = images(model, 22, 12)
+    coarse, detail = model.split(x)
+    finest = model.given(coarse)
+    assert len(finest.windows) == 6
+    shares = model.level_log_probs(x)
+    assert_close(finest.log_prob(detail), shares["level-1"] + shares["level-2"])
+    assert_close(score(finest, detail), finest.log_prob_map(detail))
+
+
 def test_octaves_that_are_not_there() -> None:
     model, again = make(FEW), make()
     coarse = images(model, 4, 4)
@@ -108,6 +120,13 @@ def test_published_layouts_learn_at_reduced_channels(name: str) -> None:
     assert masses.isfinite().all()
     for parameter, tensor in model.named_parameters():
         assert tensor.grad is not None and tensor.grad.isfinite().all(), parameter
+
+
+@pytest.mark.parametrize(("name", "most"), [("pyramid-gray", 1e6), ("pyramid-rgb", 5e6)])
+def test_laptop_sizes(name: str, most: float) -> None:
+    with torch.device("meta"):
+        model = PixelPyramid(PRESETS[name].config)
+    assert sum(parameter.numel() for parameter in model.parameters()) <= most
 
 
 def test_published_number_of_parameters() -> None:

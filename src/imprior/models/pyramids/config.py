@@ -16,23 +16,29 @@ class LevelConfig:
     Attributes:
         context: What looks at the coarse image: the "published" U-Net, a "residual" one that
             computes most at low resolutions, or "none": the pixels of the coarse image as they are.
+        neighbours: Whether that also sees the coarse pixels around each fine one relative to what
+            the mixture is centred on, and magnified: they differ by hundredths of the range.
         width: Channels of the U-Net's first layers.
         depth: How often the U-Net halves its resolution.
         features: Channels that it hands on.
         squeeze: The fine part is done in squeeze^2 interleaved parts, one after another.
         num_lstms, hidden: Conv-LSTMs on top of each other, and their channels; without any, parts
             are predicted from the coarse image alone.
+        direct: Whether a part is told from all parts before it, instead of from the last one and
+            the state of the conv-LSTM alone; mixtures then see that, too, not the state alone.
         kernel: Side of the kernel that turns the last output into mixtures, 1 or 3.
         num_components: Of each pixel's mixture of logistics.
     """
 
     context: Context = "published"
+    neighbours: bool = False
     width: int = 64
     depth: int = 4
     features: int = 100
     squeeze: int = 2
     num_lstms: int = 2
     hidden: int = 128
+    direct: bool = False
     kernel: int = 3
     num_components: int = 10
 
@@ -47,6 +53,8 @@ class LevelConfig:
             raise ValueError(f"kernel must be odd, got {self.kernel}")
         if self.squeeze == 1 and self.num_lstms:
             raise ValueError("a fine image in one part has no sequence: squeeze 1, num_lstms 0")
+        if self.direct and not self.num_lstms:
+            raise ValueError("there is no conv-LSTM that direct could go past: num_lstms 0")
 
 
 @dataclass(frozen=True)

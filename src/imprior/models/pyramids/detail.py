@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from imprior.base import ExactModel, Step
-from imprior.models.pyramids.lattice import Walked
+from imprior.models.pyramids.lattice import Walked, Window, tiles
 from imprior.models.pyramids.walk import walk_level
 from imprior.transforms.pairs import COLUMNS, ROWS, join, split
 
@@ -29,7 +29,8 @@ class DetailConfig:
 class Detail(ExactModel):
     """Two levels of a pyramid, given the coarse images below them.
 
-    A detail (B, 3 C, H, W) has the channels of the pixels to the left, above and above left.
+    A detail (B, 3 C, H, W) has the channels of the pixels to the left, above and above left. Where
+    the finer image is longer than a tile of the pyramid, it consists of tiles, as there.
 
     Arguments:
         model: The pyramid.
@@ -52,13 +53,22 @@ class Detail(ExactModel):
             )
         self.by_rows, self.by_columns = (model.level(2 * octave + k) for k in range(2))
         self.coarse = coarse
+        batch, channels, height, width = coarse.shape
+        finer = torch.Size((batch, channels, 2 * height, 2 * width))
+        self.windows = [halved(window) for window in tiles(finer, model.config.tile)]
 
     def log_prob_map(self, x: Tensor) -> Tensor:
         """Log-mass of every value given those before it, nats, float64 (B, 3 C, H, W)."""
         self.check(x)
+        result = torch.empty(x.shape, dtype=torch.float64, device=x.device)
+        for window in self.windows:
+            result[window] = self._map(self.coarse[window], x[window])
+        return result
+
+    def _map(self, coarse: Tensor, x: Tensor) -> Tensor:
         left, rest = columns(x)
-        masses = self.by_columns.log_mass_map(self.coarse, left, COLUMNS)
-        image = join(self.coarse, left, COLUMNS)
+        masses = self.by_columns.log_mass_map(coarse, left, COLUMNS)
+        image = join(coarse, left, COLUMNS)
         return detail(masses, self.by_rows.log_mass_map(image, rest, ROWS))
 
     def to_canvas(self, x: Tensor) -> Tensor:
@@ -77,12 +87,23 @@ class Detail(ExactModel):
 
     @torch.no_grad()
     def conditionals(self, canvas: Tensor) -> Iterator[Step]:
-        """Walks over the pixels to the left, then over those above."""
-        walked = Walked(canvas, (slice(None),) * 4)
-        left, rest = columns(walked.index)
-        told = yield from walk_level(self.by_columns, walked, self.coarse, left, COLUMNS)
-        image = join(self.coarse, self.by_columns.untold(self.coarse, told, COLUMNS), COLUMNS)
-        yield from walk_level(self.by_rows, walked, image, rest, ROWS)
+        """Walks over the pixels to the left, then over those above, tile by tile."""
+        for window in self.windows:
+            walked, coarse = Walked(canvas, window), self.coarse[window]
+            left, rest = columns(walked.index)
+            told = yield from walk_level(self.by_columns, walked, coarse, left, COLUMNS)
+            image = join(coarse, self.by_columns.untold(coarse, told, COLUMNS), COLUMNS)
+            yield from walk_level(self.by_rows, walked, image, rest, ROWS)
+
+
+def halved(window: Window) -> Window:
+    """Where a tile of an image with even sides lies in its coarse image."""
+    images, channels, rows, columns = window
+    return images, channels, _half(rows), _half(columns)
+
+
+def _half(place: slice) -> slice:
+    return slice(place.start // 2, place.stop // 2)
 
 
 def columns(x: Tensor) -> tuple[Tensor, Tensor]:

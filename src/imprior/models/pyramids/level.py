@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from imprior.distributions.channels import ChannelMixture, initial, num_parameters, rows_of
+from imprior.distributions.channels import ChannelMixture, rows_of
 from imprior.models.pyramids.config import Fine, LevelConfig
 from imprior.models.pyramids.convlstm import ConvLSTM, State
+from imprior.models.pyramids.mixtures import Mixtures
+from imprior.models.pyramids.neighbours import GAIN, neighbours, num_neighbours
 from imprior.models.pyramids.parts import squeeze, unsqueeze
 from imprior.models.pyramids.unet import ResidualUNet, UNet
 from imprior.transforms import pairs
-
-GAIN = 8.0
-"""Fine values go into the conv-LSTM relative to their centre, which they are near to."""
 
 
 class PyramidLevel(nn.Module):
@@ -35,20 +35,19 @@ class PyramidLevel(nn.Module):
 
     def __init__(self, config: LevelConfig, channels: int, bits: int, fine: Fine) -> None:
         super().__init__()
-        self.config, self.bits, self.fine = config, bits, fine
+        self.config, self.channels, self.bits, self.fine = config, channels, bits, fine
         unets = {"published": UNet, "residual": ResidualUNet}
-        self.context = unets[config.context](channels, config) if config.context in unets else None
-        seen = channels if self.context is None else config.features
+        seen = num_neighbours(channels) if config.neighbours else channels
+        self.context = unets[config.context](seen, config) if config.context in unets else None
+        seen = seen if self.context is None else config.features
         if config.num_lstms:
-            self.embed = nn.Conv2d(seen + channels, config.hidden, 3, padding=1)
+            before = range(config.squeeze**2) if config.direct else (1,)
+            self.embed = nn.ModuleList(
+                nn.Conv2d(seen + parts * channels, config.hidden, 3, padding=1) for parts in before
+            )
             seen = config.hidden
         self.lstms = nn.ModuleList(ConvLSTM(seen, seen) for _ in range(config.num_lstms))
-        outputs = num_parameters(config.num_components, channels)
-        self.output = nn.Conv2d(seen, outputs, config.kernel, padding=config.kernel // 2)
-        start = initial(config.num_components, channels, 0.1 if fine == "pixel" else 0.5)
-        with torch.no_grad():
-            self.output.weight.mul_(0.1)
-            self.output.bias.copy_(start)  # type: ignore[union-attr]
+        self.output = Mixtures(2 * seen if config.direct else seen, channels, config, fine)
         channels_last(self)
         self.register_load_state_dict_post_hook(channels_last)
 
@@ -95,14 +94,14 @@ class PyramidLevel(nn.Module):
         factor = self.config.squeeze
         told = squeeze(self.told(coarse, fine, axis), factor)
         centres = squeeze(self.centre(coarse, fine.shape, axis), factor)
-        hidden = self.features(coarse, fine.shape)
-        if self.config.num_lstms:
-            before = self.relative(told[:-1], centres[:-1])
-            before = torch.cat([torch.zeros_like(centres[:1]), before])
-            x = torch.cat([hidden, before], 2).flatten(0, 1)
-            # Step by step: what inputs contribute to all steps at once is too much for a cache.
-            steps, states = self.embed(x).unflatten(0, hidden.shape[:2]), self.states()
-            hidden = torch.stack([self.step(part, states) for part in steps])
+        before, states = self.relative(told[:-1], centres[:-1]), self.states()
+        # Step by step: what inputs contribute to all steps at once is too much for a cache.
+        hidden = torch.stack(
+            [
+                self.step(features, before[:part], states)
+                for part, features in enumerate(self.features(coarse, fine.shape, axis))
+            ]
+        )
         mixture = self.mixtures(hidden.flatten(0, 1), centres.flatten(0, 1))
         return mixture, rows_of(told.flatten(0, 1))
 
@@ -110,23 +109,42 @@ class PyramidLevel(nn.Module):
         """The conv-LSTMs' before the first part."""
         return [None] * len(self.lstms)
 
-    def step(self, x: Tensor, states: list[State | None]) -> Tensor:
-        """What the conv-LSTMs make of a part, (B, hidden, H, W); writes their states."""
+    def step(
+        self, features: Tensor, before: Sequence[Tensor] | Tensor, states: list[State | None]
+    ) -> Tensor:
+        """What mixtures of a part are made of, (B, ., H, W).
+
+        Arguments:
+            features: Of the part.
+            before: The parts before it, as `relative` gives them.
+            states: The conv-LSTMs', which are replaced.
+        """
+        if not self.config.num_lstms:
+            return features
+        if self.config.direct:
+            embedded = self.embed[len(before)](torch.cat([features, *before], 1))
+        else:
+            nothing = features.new_zeros(len(features), self.channels, *features.shape[2:])
+            last = before[-1] if len(before) else nothing
+            embedded = self.embed[0](torch.cat([features, last], 1))
+        x = embedded
         for number, lstm in enumerate(self.lstms):
             state = states[number] = lstm(x, states[number])
             x = state.h
-        return x
+        return torch.cat([x, embedded], 1) if self.config.direct else x
 
-    def features(self, coarse: Tensor, shape: torch.Size) -> Tensor:
+    def features(self, coarse: Tensor, shape: torch.Size, axis: int) -> Tensor:
         """What is known of each part's pixels from the coarse image, (S, B, features, H, W)."""
         x = coarse.to(self.output.weight.dtype) * (2 / (2**self.bits - 1)) - 1
+        if self.config.neighbours:
+            x = neighbours(x, axis)
         x = x.contiguous(memory_format=torch.channels_last)
         if self.context is not None:
             x = self.context(x)
         return squeeze(x[:, :, : shape[2], : shape[3]], self.config.squeeze)
 
     def relative(self, told: Tensor, centre: Tensor) -> Tensor:
-        """What the conv-LSTM sees of a part."""
+        """What later parts see of parts: values are near their centres, as neighbours are."""
         return (told - centre) * (GAIN / 2 ** (self.bits - 1))
 
     def mixtures(self, hidden: Tensor, centre: Tensor) -> ChannelMixture:

@@ -28,22 +28,19 @@ class LevelWalk:
     def __init__(self, level: PyramidLevel, coarse: Tensor, shape: torch.Size, axis: int) -> None:
         self.level = level
         self.centres = squeeze(level.centre(coarse, shape, axis), level.config.squeeze)
-        self.features = level.features(coarse, shape)
-        self.before = torch.zeros_like(self.centres[0])
+        self.features = level.features(coarse, shape, axis)
+        self.before: list[Tensor] = []
         self.states = level.states()
-        self.part = 0
 
     def mixture(self) -> ChannelMixture:
         """The mixtures of the next part, image after image, row after row."""
-        level, hidden = self.level, self.features[self.part]
-        if level.config.num_lstms:
-            hidden = level.step(level.embed(torch.cat([hidden, self.before], 1)), self.states)
-        return level.mixtures(hidden, self.centres[self.part])
+        part = len(self.before)
+        hidden = self.level.step(self.features[part], self.before, self.states)
+        return self.level.mixtures(hidden, self.centres[part])
 
     def observe(self, told: Tensor) -> None:
         """Takes over the values of that part, (B, C, H, W), and goes on to the next."""
-        self.before = self.level.relative(told, self.centres[self.part])
-        self.part += 1
+        self.before.append(self.level.relative(told, self.centres[len(self.before)]))
 
 
 def walk_level(

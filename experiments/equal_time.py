@@ -1,0 +1,25 @@
+"""How many steps of a training fit into a time, so that models can be compared at equal time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+FEW, MANY = 2, 8
+
+
+def steps_within(seconds: float, run: Callable[[int], object]) -> int:
+    """Steps that take about `seconds` of CPU time, at least 1.
+
+    Arguments:
+        seconds: To spend.
+        run: Trains so many steps. The cost of one is the difference of two short runs, after a
+            first one that compiles.
+    """
+    spent = []
+    for steps in (FEW, FEW, MANY):
+        began = time.process_time()
+        run(steps)
+        spent.append(time.process_time() - began)
+    each = (spent[2] - spent[1]) / (MANY - FEW)
+    return max(1, round(seconds / max(each, 1e-6)))

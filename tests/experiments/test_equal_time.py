@@ -1,0 +1,21 @@
+"""Steps of a training within a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments import equal_time
+
+
+@pytest.mark.parametrize(("each", "expected"), [(0.5, 20), (3.0, 3), (1e9, 1)])
+def test_what_a_run_costs_besides_its_steps_is_left_out(
+    each: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, compiling = [0.0], [100.0]
+    monkeypatch.setattr("time.process_time", lambda: clock[0])
+
+    def run(steps: int) -> None:
+        clock[0] += 7 + compiling[0] + each * steps
+        compiling[0] = 0
+
+    assert equal_time.steps_within(10.0, run) == expected
