@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import sys
-import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch.utils.data import DataLoader
 
 from imprior.data import streams
-from imprior.data.images import Image, ImageError, write
-from imprior.data.streams import ImageStream, StreamCrops, shards
+from imprior.data.images import Image, ImageError
+from imprior.data.streams import ImageStream, shards
+from tests.data.shards import numbered as picture
+from tests.data.shards import parquet, tar
 
 datasets = pytest.importorskip("datasets", reason="needs the extra [hub]")
 
@@ -32,31 +31,6 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 SIZES = (4, 3, 5)  # of the shards
 TOTAL = sum(SIZES)
-
-
-def picture(folder: Path, number: int, bits: int = 8, channels: int = 1) -> bytes:
-    """The bytes of a PNG whose first value is `number`."""
-    pixels = torch.randint(0, 2**bits, (channels, 6, 7))
-    pixels[0, 0, 0] = number
-    write(folder / "picture.png", Image(pixels, bits))
-    return (folder / "picture.png").read_bytes()
-
-
-def parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
-    from pyarrow import Table
-    from pyarrow.parquet import write_table
-
-    write_table(Table.from_pylist(rows), path)
-    return path
-
-
-def tar(path: Path, files: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return path
 
 
 @pytest.fixture
@@ -218,28 +192,13 @@ def test_a_hub_that_is_out_of_reach_is_told_in_one_line(monkeypatch: pytest.Monk
         streams.hub("a/b")
 
 
-def test_crops_depend_on_image_seed_and_epoch_alone(parquets: list[Path]) -> None:
-    def crops(epoch: int = 0, shuffle_buffer: int = 0, seed: int = 0) -> set[tuple[int, ...]]:
-        stream = shards(parquets, shuffle_buffer=shuffle_buffer)
-        stream.set_epoch(epoch)
-        cut = StreamCrops(stream, 2, channels=1, bits=8, per_image=2, seed=seed, symmetric=True)
-        drawn = list(cut)
-        assert len(drawn) == 2 * TOTAL and drawn[0].shape == (1, 2, 2)
-        return {tuple(crop.flatten().tolist()) for crop in drawn}
-
-    assert crops() == crops(shuffle_buffer=5)
-    assert crops() != crops(epoch=1)
-    assert crops() != crops(seed=1)
-
-
-def test_crops_are_of_images_that_fit(tmp_path: Path) -> None:
-    rows = [{"image": {"bytes": picture(tmp_path, 1, channels=3), "path": "a.png"}}]
-    stream = shards([parquet(tmp_path / "x.parquet", rows)])
-    assert next(iter(StreamCrops(stream, 6, channels=1, bits=8, gray=True))).shape == (1, 6, 6)
-    with pytest.raises(ValueError, match=r"a\.png has 3 channels, the model takes 1"):
-        list(StreamCrops(stream, 6, channels=1, bits=8))
-    with pytest.raises(ValueError, match=r"^a\.png: an image of 6 x 7 pixels has no crop of 7 x 7"):
-        list(StreamCrops(stream, 7, channels=3, bits=8))
+def test_a_stream_that_breaks_off_is_told_in_one_line(tmp_path: Path) -> None:
+    files = {f"{number}.png": picture(tmp_path, number) for number in range(20)}
+    path = tar(tmp_path / "x.tar", files)
+    stream = shards(path)
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(ValueError, match=r"^the stream of images broke off: .+\Z"):
+        list(stream)
 
 
 def test_hub_datasets_are_streamed(parquets: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

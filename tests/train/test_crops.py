@@ -11,7 +11,7 @@ from torch import Tensor
 from imprior.data.batches import compact
 from imprior.data.feed import feed
 from imprior.data.loading import symmetry
-from imprior.train.crops import DecidingCrops, RandomCrops
+from imprior.train.crops import DecidingCrops, RandomCrops, shrunk
 from imprior.train.networks import NetworkTraining
 from tests.train.halves import FIT
 
@@ -100,3 +100,21 @@ def test_images_take_little_memory(largest: int, size: int) -> None:
     x = torch.tensor([[[0, largest]]])
     assert compact(x).element_size() == size
     assert torch.equal(compact(x).long(), x)
+
+
+def test_shrunk_images_are_means_within_the_range_of_theirs() -> None:
+    rows = torch.arange(40).view(1, 40, 1).expand(2, 40, 24) * 5
+    edge = torch.tensor([3, 250]).repeat_interleave(20).view(1, 40, 1).expand(2, 40, 24)
+    small = torch.zeros(2, 12, 40, dtype=torch.int64)
+    found = shrunk([rows, edge, small], 0.5, 8)
+    assert [x.shape for x in found] == [(2, 20, 12)] * 2  # the third would not hold a crop
+    assert all(x.dtype == torch.int64 for x in found)
+    expected = (rows[:, ::2, ::2] + rows[:, 1::2, 1::2]) / 2
+    assert (found[0] - expected)[:, 2:-2].abs().max() <= 0.5
+    assert found[1].min() == 3 and found[1].max() == 250
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, -0.5])
+def test_scales_that_do_not_shrink_are_refused(scale: float) -> None:
+    with pytest.raises(ValueError, match=r"scales must be in \(0, 1\)"):
+        NetworkTraining(FIT, 4, scales=(0.5, scale))

@@ -17,28 +17,37 @@ if TYPE_CHECKING:
 def train(args: Namespace) -> int:
     """Learns a model from images."""
     from imprior.checkpoint import CONFIG
-    from imprior.data.datasets import find_images
+    from imprior.data.named import find
     from imprior.presets import PRESETS
     from imprior.train.training import train
 
     preset = PRESETS[args.preset]
     gray, reduce = args.gray or preset.data.gray, args.reduce_bits or preset.data.reduce_bits
-    data = dataclasses.replace(preset.data, gray=gray, reduce_bits=reduce)
-    preset = dataclasses.replace(preset, config=args.config, training=args.training, data=data)
+    images = dataclasses.replace(preset.data, gray=gray, reduce_bits=reduce)
+    preset = dataclasses.replace(preset, config=args.config, training=args.training, data=images)
     out = Path(args.out)
     if (out / CONFIG).exists() and not args.overwrite:
         raise ValueError(f"{out} holds a model already: choose another --out, or --overwrite")
+    if not args.data:
+        raise ValueError(_what_data(args.preset, preset.data_set))
+    data = find(args.data)
     how = {name: args[name] for name in ("seed", "device", "start", "level")}
     how["resume"] = not args.restart
     with terminal.bar(args) as bar:
         show = partial(terminal.show, args, bar)
-        train(preset, find_images(args.data), out, progress=show, **how)
+        train(preset, data, out, progress=show, **how)
     if args.level is None:
         terminal.say(args, f"{out} is ready; imprior info {out} says what it is")
     else:
         joins = f"without --level the same command joins all levels to {out}"
         terminal.say(args, f"{args.level} is trained; {joins}")
     return 0
+
+
+def _what_data(preset: str, data_set: str | None) -> str:
+    """What to say to those who give no data."""
+    told = f"; {preset} was published for {data_set}" if data_set else ""
+    return f"--data is missing: images, shards or the name of a data set{told}"
 
 
 def texture(args: Namespace) -> int:

@@ -7,21 +7,18 @@ are read by `imprior.data.images`, not by it, so that no depth is lost.
 from __future__ import annotations
 
 import glob
-import tempfile
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from imprior.data.batches import place
-from imprior.data.images import Image, ImageError, read
-from imprior.data.loading import match, random_crop, random_symmetry, stream_of
+from imprior.data.encoded import Encoded
+from imprior.data.images import Image
+from imprior.data.records import library, load, reason, shuffled
 
-_FORMATS = {".parquet": "parquet", ".tar": "webdataset"}
+SHARDS = {".parquet": "parquet", ".tar": "webdataset"}
 
 
 class ImageStream(IterableDataset[Image]):
@@ -54,13 +51,13 @@ class ImageStream(IterableDataset[Image]):
         shuffle_buffer: int = 0,
         seed: int = 0,
     ) -> None:
-        datasets = _library()
+        datasets = library()
         rank, world_size = place(rank, world_size)
         self.column = _column(records.features, column)
         records = records.cast_column(self.column, datasets.Image(decode=False))
         records = records.select_columns([self.column])
         if shuffle_buffer:
-            records = records.shuffle(seed=seed, buffer_size=shuffle_buffer)
+            records = shuffled(records, seed, shuffle_buffer)
         split = datasets.distributed.split_dataset_by_node
         self.records = split(records, rank=rank, world_size=world_size)
 
@@ -74,15 +71,24 @@ class ImageStream(IterableDataset[Image]):
         return int(self.records.epoch)
 
     def __iter__(self) -> Iterator[Image]:
-        for number, record in enumerate(self.records):
+        return (entry.read() for entry in self.entries())
+
+    def entries(self) -> Iterator[Encoded]:
+        """The images as they are stored, not yet read.
+
+        Raises:
+            ValueError: While iterating, if the stream breaks off.
+        """
+        for number, record in enumerate(self._records()):
             entry = record[self.column] or {}
-            name = entry.get("path") or f"record {number} of this stream"
-            if entry.get("bytes") is not None:
-                yield _decode(entry["bytes"], name)
-            elif entry.get("path"):
-                yield read(name)
-            else:
-                raise ImageError(f"{name}: has no image in its column {self.column!r}")
+            path = entry.get("path") or ""
+            yield Encoded(path or f"record {number} of this stream", entry.get("bytes"), path)
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        try:
+            yield from self.records
+        except Exception as error:  # as in `load`
+            raise ValueError(f"the stream of images broke off: {reason(error)}") from error
 
 
 def hub(
@@ -104,7 +110,7 @@ def hub(
         column: Which column holds the images; needed if there are several.
         options: Further arguments of `ImageStream`.
     """
-    records = _load(name, name, subset, split=split, revision=revision)
+    records = load(name, name, subset, split=split, revision=revision)
     return ImageStream(records, column, **options)
 
 
@@ -123,93 +129,25 @@ def shards(
         ValueError: If there are no files, one cannot be read, or they are of other kinds.
     """
     given = [files] if isinstance(files, (str, Path)) else files
-    names = [name for file in given for name in _expanded(str(file))]
+    names = [name for file in given for name in expanded(str(file))]
     kinds = {Path(name).suffix.lower() for name in names}
-    if len(kinds) != 1 or not kinds <= set(_FORMATS):
+    if len(kinds) != 1 or not kinds <= set(SHARDS):
         raise ValueError(
-            f"shards are {' or '.join(_FORMATS)} files, all of the same kind, "
+            f"shards are {' or '.join(SHARDS)} files, all of the same kind, "
             f"got {', '.join(names) or 'none'}"
         )
     for name in names:
         if "://" not in name and not Path(name).is_file():
             raise ValueError(f"{name} does not exist, or is no file")
-    records = _load(", ".join(names[:3]), _FORMATS[kinds.pop()], data_files=names, split="train")
+    records = load(", ".join(names[:3]), SHARDS[kinds.pop()], data_files=names, split="train")
     return ImageStream(records, column, **options)
 
 
-def _expanded(name: str) -> list[str]:
+def expanded(name: str) -> list[str]:
     """What a glob matches; a file or URL, or what is neither, is itself."""
     if "://" in name or Path(name).is_file():
         return [name]
     return sorted(glob.glob(name, recursive=True)) or [name]
-
-
-def _load(what: str, *names: str | None, **options: Any) -> Any:
-    load = _library().load_dataset
-    try:
-        return load(*names, streaming=True, **options)
-    except Exception as error:  # the library lets through whatever those below it raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{what} cannot be streamed: {reason}") from error
-
-
-class StreamCrops(IterableDataset[Tensor]):
-    """Random square crops of the images of a stream, int64 (C, size, size).
-
-    Which crops are made of an image depends on the seed, the epoch and the image alone.
-
-    Arguments:
-        stream: The images.
-        size: Side of the crops.
-        channels, bits, gray, reduce_bits: What the images have to be; see `match`.
-        per_image: Number of crops of each image, which follow each other.
-        seed: Of the draws.
-        symmetric: Whether to mirror, turn over and transpose, each with probability 1/2.
-
-    Raises:
-        ValueError: While iterating, if an image does not fit or is smaller than the crop.
-    """
-
-    def __init__(
-        self,
-        stream: ImageStream,
-        size: int,
-        *,
-        channels: int,
-        bits: int,
-        gray: bool = False,
-        reduce_bits: bool = False,
-        per_image: int = 1,
-        seed: int = 0,
-        symmetric: bool = False,
-    ) -> None:
-        self.stream, self.size, self.per_image = stream, size, per_image
-        self.channels, self.bits = channels, bits
-        self.options = {"gray": gray, "reduce_bits": reduce_bits}
-        self.seed, self.symmetric = seed, symmetric
-
-    def __iter__(self) -> Iterator[Tensor]:
-        for image in self.stream:
-            x = match(image, self.channels, self.bits, **self.options).pixels
-            content = zlib.crc32(x.numpy().tobytes())
-            generator = stream_of(self.seed, self.stream.epoch, content)
-            for _ in range(self.per_image):
-                try:
-                    crop = random_crop(x, self.size, generator=generator)
-                except ValueError as error:
-                    raise ValueError(f"{image.path}: {error}") from None
-                yield random_symmetry(crop, generator=generator) if self.symmetric else crop
-
-
-def _library() -> Any:
-    try:
-        import datasets
-        import datasets.distributed
-    except ImportError:
-        raise ValueError(
-            "streams of images need the datasets library: pip install 'imprior[hub]'"
-        ) from None
-    return datasets
 
 
 def _column(features: Any, column: str | None) -> str:
@@ -229,15 +167,4 @@ def _column(features: Any, column: str | None) -> str:
 def _holds_images(feature: Any) -> bool:
     """Whether a column is declared as images, or laid out like one without being declared."""
     undeclared = isinstance(feature, dict) and set(feature) == {"bytes", "path"}
-    return undeclared or isinstance(feature, _library().Image)
-
-
-def _decode(data: bytes, name: str) -> Image:
-    """Reads an image from bytes, through a file, since all readers of images take files."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "image"
-        file.write_bytes(data)
-        try:
-            return replace(read(file), path=name)
-        except ImageError as error:
-            raise ImageError(f"{name}: {str(error).removeprefix(f'{file}: ')}") from None
+    return undeclared or isinstance(feature, library().Image)

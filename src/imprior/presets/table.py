@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from imprior.data.named import NAMED, UNAVAILABLE
+
 
 @dataclass(frozen=True)
 class ImageData:
@@ -36,6 +38,12 @@ class Preset:
     data: ImageData
     published: dict[str, tuple[float, str]]
     source: str
+
+    @property
+    def data_set(self) -> str | None:
+        """The name, as of `imprior.data.named`, of the data that the figure is published for."""
+        names = {key.split("/")[0] for key in self.published}
+        return next(iter(names & {*NAMED, *UNAVAILABLE}), None)
 
 
 GRAY = ImageData(gray=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from imprior.data.batches import Draws, compact
 from imprior.data.loading import stream_of, symmetry
@@ -16,6 +17,26 @@ View = Callable[[Tensor], Tensor]  # of images, (B, C, H, W): see `imprior.base.
 def extent(x: Tensor, side: int) -> tuple[int, int]:
     """Height and width of a crop of an image (C, H, W): `side`, or less where the image ends."""
     return min(side, x.shape[1]), min(side, x.shape[2])
+
+
+def shrunk(images: Sequence[Tensor], scale: float, side: int) -> list[Tensor]:
+    """Images made smaller, those that still hold a crop: sharper, and without traces of JPEG.
+
+    Arguments:
+        images: Integers (C, H, W).
+        scale: In (0, 1).
+        side: Of the crops.
+
+    Returns:
+        Integers, which stay within the range of their image.
+    """
+    found = []
+    for x in images:
+        if round(scale * min(x.shape[1:])) >= side:
+            size = [round(scale * length) for length in x.shape[1:]]
+            floats = functional.interpolate(x[None].float(), size, mode="bicubic", antialias=True)
+            found.append(floats[0].round().clamp(int(x.min()), int(x.max())).to(x.dtype))
+    return found
 
 
 class _Views(Draws):

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from torch import Tensor
 
 from imprior.base import ImageModel, Part
 from imprior.train.config import FitConfig
-from imprior.train.crops import DecidingCrops, RandomCrops
+from imprior.train.crops import DecidingCrops, RandomCrops, shrunk
 from imprior.train.fit import FitResult, fit
 from imprior.train.progress import Progress
+from imprior.train.streamed import Stream, StreamedCrops
 from imprior.train.trainable import Trainable
 
 WHOLE = "model"  # what the only part of a model is called if it has no name
@@ -56,11 +58,14 @@ class NetworkTraining:
     Attributes:
         fit: How each part is trained.
         crop: Side of the random crops of images, new ones in every step; an image that is smaller
-            is taken whole.
+            is taken whole, but for those that come in a stream, which are passed over.
         budgets: What is different for some parts; the first that fits a part counts.
         mirrored: Whether every other crop is mirrored left to right.
         turned: Whether crops are turned by 0 to 3 right angles.
-        validation_share: Every how many images one is kept for validation; 1/10 is 0.1.
+        scales: Those of the images that are trained on as well, made smaller by these factors, as
+            far as they hold a crop. Photographs that were JPEG files lose its traces so.
+        validation_share: Every how many images one is kept for validation; 1/10 is 0.1. Of a
+            stream it is the first ones, one for each of the crops that decide.
         validation_size, validation_patches: Side and number of the crops that decide, from all of
             these images in turn; there is at least one of each image.
 
@@ -73,6 +78,7 @@ class NetworkTraining:
     budgets: tuple[Budget, ...] = ()
     mirrored: bool = True
     turned: bool = False
+    scales: tuple[float, ...] = ()
     validation_share: float = 0.1
     validation_size: int = 64
     validation_patches: int = 400
@@ -83,6 +89,9 @@ class NetworkTraining:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 < self.validation_share <= 0.5:
             raise ValueError(f"validation_share must be in (0, 0.5], got {self.validation_share}")
+        for scale in self.scales:
+            if not 0 < scale < 1:
+                raise ValueError(f"scales must be in (0, 1), got {scale}")
         for budget in self.budgets:
             budget.applied(self.fit)  # complains
 
@@ -128,7 +137,7 @@ def networks_of(
 
 def fit_networks(
     model: ImageModel,
-    images: tuple[Sequence[Tensor], Sequence[Tensor]],
+    images: tuple[Sequence[Tensor] | Stream, Sequence[Tensor]],
     training: NetworkTraining,
     folder: Path,
     *,
@@ -147,7 +156,8 @@ def fit_networks(
 
     Arguments:
         model: What to train, in place; it ends in evaluation mode.
-        images: Those to train on and those that validate, integers (C, H, W).
+        images: Those to train on, which may come in a stream, and those that validate, integers
+            (C, H, W).
         training: How.
         folder: Of the run.
         seed: Of crops, and of what networks draw themselves.
@@ -163,6 +173,10 @@ def fit_networks(
         ValueError: See `networks_of` and `fit`; also if another process is training a part.
     """
     parts = networks_of(model, training, level)
+    to_fit, deciding = images
+    if not isinstance(to_fit, Stream):
+        smaller = (shrunk(to_fit, scale, training.crop) for scale in training.scales)
+        to_fit = [*to_fit, *chain.from_iterable(smaller)]
     results = {}
     for name, part in parts.items():
 
@@ -170,28 +184,27 @@ def fit_networks(
             progress(dataclasses.replace(at, stage=f"{name}, {at.stage}"))
 
         how = {"seed": seed, "resume": resume, "progress": tell, **options}
-        results[name] = _fit_part(part, images, training, folder / name, name, how)
+        results[name] = _fit_part(part, (to_fit, deciding), training, folder / name, name, how)
     model.eval()
     return results
 
 
 def _fit_part(
     part: Part,
-    images: tuple[Sequence[Tensor], Sequence[Tensor]],
+    images: tuple[Sequence[Tensor] | Stream, Sequence[Tensor]],
     training: NetworkTraining,
     folder: Path,
     name: str,
     how: dict[str, Any],
 ) -> FitResult:
     config, seed = training.fit_of(name), how["seed"]
-    fitted = RandomCrops(
-        images[0],
-        training.crop,
-        part.images,
-        batch_size=config.batch_size,
-        seed=seed,
-        symmetries=training.symmetries,
-    )
+    options = {"batch_size": config.batch_size, "seed": seed, "symmetries": training.symmetries}
+    fitted: RandomCrops | StreamedCrops
+    if isinstance(images[0], Stream):
+        options["scales"] = training.scales
+        fitted = StreamedCrops(images[0], training.crop, part.images, **options)
+    else:
+        fitted = RandomCrops(images[0], training.crop, part.images, **options)
     size, count = training.validation_size, training.validation_patches
     deciding = DecidingCrops(images[1], size, part.images, count=count, seed=seed + 2)
     if len(deciding.groups) > 1:  # crops of several sizes cannot be in one batch

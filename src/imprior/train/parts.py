@@ -20,6 +20,7 @@ from imprior.train.recurrent import RecurrentTraining, fit_recurrent
 from imprior.train.runs import Run
 from imprior.train.samples import Source
 from imprior.train.shallow import ShallowTraining, fit_model, planes_of, split
+from imprior.train.streamed import Stream, StreamedImages
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class PartTrainings:
 
 
 RECURRENT, NETWORKS = "recurrent", "networks"  # sub-folders of a run
+RECORDS = "records"  # its file with how many records a pass over a stream has
 Training = ShallowTraining | RecurrentTraining | PartTrainings | NetworkTraining
 
 
@@ -86,7 +88,7 @@ def check(model: ImageModel, training: Training, level: str | None = None) -> No
 
 def fit_parts(
     model: ImageModel,
-    readers: Sequence[Callable[[], Tensor]],
+    images: Sequence[Callable[[], Tensor]] | StreamedImages,
     training: Training,
     seed: int,
     run: Run,
@@ -100,7 +102,7 @@ def fit_parts(
     """Fits all parts of a model, or of networks the one `level`.
 
     Arguments:
-        readers: Each reads an image, int64 (C, H, W).
+        images: Each reads an image, int64 (C, H, W); or those of a stream, for networks.
         start: A trained RIDE to go on from.
         resume: Whether that level goes on from what is in the run's folder.
         options: For networks, of `imprior.train.fit.fit`.
@@ -108,16 +110,20 @@ def fit_parts(
     Returns:
         Figures: the validation bits per value of each plane of mixtures, and of each network; of
         networks also the seconds that their training took, all parts of the run together.
+
+    Raises:
+        ValueError: If the images come in a stream and are not for networks; see also `check`.
     """
     if isinstance(training, NetworkTraining):
-        some, held_out = split(readers, training.validation_share)
-        images = [compact(read()) for read in some], [compact(read()) for read in held_out]
+        pair = _images_of(images, training, run)
         options = {"seed": seed, "progress": progress, "level": level, "resume": resume, **options}
-        fits = fit_networks(model, images, training, run.folder / NETWORKS, **options)
+        fits = fit_networks(model, pair, training, run.folder / NETWORKS, **options)
         told = [fit.provenance["figures"]["seconds"] for fit in fits.values()]
         bits = {name: fit.best for name, fit in fits.items()}
         return {"validation_bits_per_value": bits, "seconds": sum(told)}
-    sources = [Source.of(read) for read in readers]
+    if isinstance(images, StreamedImages):
+        raise ValueError(f"{type(model).__name__} is trained on images in memory: give fewer")
+    sources = [Source.of(read) for read in images]
     if isinstance(training, ShallowTraining):
         planes = fit_model(model, sources, training, seed, run, progress)
         return {"validation_bits_per_value": planes}
@@ -128,6 +134,16 @@ def fit_parts(
     if isinstance(training, PartTrainings):
         figures += fit_model(model, sources, training.rest, seed, run, progress, rest)
     return {"validation_bits_per_value": figures}
+
+
+def _images_of(
+    images: Sequence[Callable[[], Tensor]] | StreamedImages, training: NetworkTraining, run: Run
+) -> tuple[Sequence[Tensor] | Stream, Sequence[Tensor]]:
+    """Those that networks are trained on, and those that validate."""
+    if isinstance(images, StreamedImages):
+        return images.training(run.folder / RECORDS), images.held_out
+    some, held_out = split(images, training.validation_share)
+    return [compact(read()) for read in some], [compact(read()) for read in held_out]
 
 
 def _fit_first(

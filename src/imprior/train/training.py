@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +17,19 @@ from torch import Tensor
 from imprior import checkpoint
 from imprior.base import ImageModel
 from imprior.data import images
+from imprior.data.batches import compact
 from imprior.data.datasets import checksum
 from imprior.data.files import replace_file
+from imprior.data.images import Image
 from imprior.data.loading import match
+from imprior.data.named import Collection
 from imprior.models import build
 from imprior.provenance import commit, versions
+from imprior.train.networks import NetworkTraining
 from imprior.train.parts import check, curves, fit_parts, recurrent_start
 from imprior.train.progress import Progress
 from imprior.train.runs import Run, alone
+from imprior.train.streamed import ALONE, StreamedImages
 
 if TYPE_CHECKING:
     from imprior.presets import Preset
@@ -35,14 +41,18 @@ def read(path: Path, preset: Preset) -> Tensor:
     Raises:
         ValueError: If the file cannot be read or does not fit.
     """
+    return _taken(images.read(path), preset)
+
+
+def _taken(image: Image, preset: Preset) -> Tensor:
     config, data = preset.config, preset.data
     options = {"gray": data.gray, "reduce_bits": data.reduce_bits}
-    return match(images.read(path), config.channels, config.bits, **options).pixels
+    return match(image, config.channels, config.bits, **options).pixels
 
 
 def train(
     preset: Preset,
-    files: Sequence[Path],
+    data: Sequence[Path] | Collection,
     out: Path,
     *,
     seed: int = 0,
@@ -54,7 +64,7 @@ def train(
     data_name: str | None = None,
     licence: str | None = None,
 ) -> ImageModel:
-    """Trains a preset's model on image files and saves it as a model folder.
+    """Trains a preset's model on images and saves it as a model folder.
 
     Beside the model lie the learning curves of networks, `curve-NAME.csv` for each part, and of a
     RIDE, `curve-1.csv` and so on for each stage.
@@ -64,9 +74,16 @@ def train(
     part alone is trained and no model folder is written; other levels may be trained by other
     processes at the same time. A call without `level` joins them, and trains what is missing.
 
+    Data sets by name and shards, if they are not small, come in a stream, for networks only: what
+    is in memory is bounded. The batch of a step is the same whenever it is read, so that their runs
+    go on to the same weights too; up to where it was, the pass that was interrupted is read again,
+    not decoded. That needs the same version of the `datasets` library, and on the hub the same
+    revision. The data checksum of a stream is of what was asked for and of the images held out.
+
     Arguments:
         preset: Model, training and data settings.
-        files: Image files; some are kept for validation.
+        data: Image files, or what `imprior.data.named.find` makes of the name of a data set; some
+            are kept for validation.
         out: The model folder to write.
         seed: Of the drawn pixels and of the start of networks and mixtures.
         resume: Whether to go on from an interrupted run's state; with `level`, from that part's.
@@ -80,15 +97,15 @@ def train(
         The model; with `level` its other parts are untrained.
 
     Raises:
-        ValueError: If there are no files, one cannot be used, the state does not fit, there is no
-            such level, or another process is training it.
+        ValueError: If there are no images, one cannot be used, a stream breaks off, the state does
+            not fit, there is no such level, or another process is training it.
     """
-    if not files:
+    if not data:
         raise ValueError("no images to train on")
     model = _built(preset.config, seed)
     check(model, preset.training, level)
     started = time.monotonic()
-    data_checksum = checksum(files)
+    opened, data_checksum = _opened(data, preset, seed)
     begun = None if start is None else recurrent_start(model, start)
     settings = {"preset": dataclasses.asdict(preset), "seed": seed, "data": data_checksum}
     if begun is not None:
@@ -97,16 +114,15 @@ def train(
     with alone(folder, wait=True):
         mark = json.dumps(settings, sort_keys=True)
         run = Run(folder, mark, resume=resume or level is not None)
-    readers = [partial(read, path, preset) for path in files]
     how: dict[str, Any] = {"accelerator": "gpu" if device == "cuda" else device, "start": begun}
     how |= {"level": level, "resume": resume or level is None}
-    figures = fit_parts(model, readers, preset.training, seed, run, progress, **how)
+    figures = fit_parts(model, opened, preset.training, seed, run, progress, **how)
     if level is not None:
         return model
     provenance = {
-        "data": data_name or f"{len(files)} images",
+        "data": data_name or (data.name if isinstance(data, Collection) else f"{len(data)} images"),
         "data_checksum": data_checksum,
-        "licence": licence,
+        "licence": licence or getattr(data, "licence", None),
         "training": dataclasses.asdict(preset.training),
         "start": settings.get("start"),
         "seed": seed,
@@ -116,6 +132,39 @@ def train(
     }
     _finish(model, out, provenance, run)
     return model
+
+
+def _opened(
+    data: Sequence[Path] | Collection, preset: Preset, seed: int
+) -> tuple[Sequence[Callable[[], Tensor]] | StreamedImages, str]:
+    """What reads the images that the model sees, and their checksum."""
+    if not isinstance(data, Collection):
+        return [partial(read, path, preset) for path in data], checksum(data)
+
+    def take(image: Image) -> Tensor:
+        return _taken(data.prepared(image), preset)
+
+    if data.small:
+        return _read_all(data, take)
+    if not isinstance(preset.training, NetworkTraining):
+        raise ValueError(
+            f"{data.name}: too large for a training that needs all images in memory; give files"
+        )
+    streamed = StreamedImages(data, take, preset.training.validation_patches, seed=seed)
+    return streamed, streamed.checksum
+
+
+def _read_all(
+    data: Collection, take: Callable[[Image], Tensor]
+) -> tuple[Sequence[Callable[[], Tensor]], str]:
+    """All images of a small collection, and the checksum of their bytes."""
+    pixels, total = [], hashlib.sha256()
+    for entry in data.open(**ALONE).entries():
+        pixels.append(compact(take(entry.read())))
+        total.update(entry.digest)
+    if not pixels:
+        raise ValueError(f"{data.name}: no images to train on")
+    return [x.long for x in pixels], total.hexdigest()
 
 
 def _built(config: Any, seed: int) -> ImageModel:
