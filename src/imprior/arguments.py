@@ -32,6 +32,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "1 draws from the model, less what is likelier",
     },
     "--device": {"default": "cpu", "help": "where to compute: cpu, cuda, ..."},
+    "--tile": {"type": int, "default": 1024, "metavar": "N", "help": "side of tiles (1024)"},
     "--batch-size": {"type": int, "default": 1, "metavar": "N", "help": "images at a time"},
     "--json": {"metavar": "PATH", "help": "write all figures there; - is standard output"},
     "--overwrite": {"action": "store_true", "help": "replace outputs that are there"},
@@ -77,10 +78,12 @@ def _add(parser: ArgumentParser, *names: str, **changes: Any) -> None:
 
 
 def _train(parser: ArgumentParser, words: Sequence[str]) -> None:
+    from imprior.data.named import NAMED
     from imprior.presets import PRESETS
 
     parser.add_argument("--preset", choices=list(PRESETS), required=True, help="what to train")
-    parser.add_argument("--data", required=True, **OPTIONS["files"])
+    data = "images: files, globs or folders; .parquet or .tar shards; hub:OWNER/NAME[:SPLIT]; or "
+    parser.add_argument("--data", **OPTIONS["files"] | {"help": data + ", ".join(NAMED)})
     _add(parser, "--out", help="the model folder to write")
     parser.add_argument(
         "--restart", action="store_true", help="do not go on from an interrupted run"
@@ -116,12 +119,16 @@ def _preset_name(words: Sequence[str]) -> str:
 def _evaluate(parser: ArgumentParser, words: Sequence[str]) -> None:
     _add(parser, "files", "--model", "--gray", "--reduce-bits")
     names = "png, webp, jpegls, jpeg2000, jxl (effort 7), jxl9 (effort 9)"
-    parser.add_argument("--against", default="", metavar="CODEC,...", help=f"measure also {names}")
+    against = f"measure also {names}; for a denoiser bm3d or other denoisers"
+    parser.add_argument("--against", default="", metavar="NAME,...", help=against)
     ensemble = "the mean of the probabilities of all 8 mirrored, turned and transposed views"
     parser.add_argument("--ensemble", action="store_true", help=ensemble)
     parser.add_argument("--map", metavar="DIR", help="write surprise maps there")
     half = "networks compute in bfloat16: faster on processors that have it"
     parser.add_argument("--half", action="store_true", help=half)
+    parser.add_argument("--sigmas", metavar="S,...", help="noise for a denoiser, /255 (15,25,50)")
+    curves = "of a denoiser: write a page there, index.html, with the curves"
+    _add(parser, "--tile", "--seed", "--out", required=False, metavar="DIR", help=curves)
     _add(parser, "--device", "--batch-size", "--json", "--quiet")
 
 
@@ -177,6 +184,16 @@ def _upscale(parser: ArgumentParser, words: Sequence[str]) -> None:
     _add(parser, "--json", "--overwrite", "--quiet")
 
 
+def _denoise(parser: ArgumentParser, words: Sequence[str]) -> None:
+    _add(parser, "files", "--model")
+    _add(parser, "--out", help="a folder; or the name of the output, if there is one input")
+    noise = "first add noise of S/255 of the range, not clipped; PSNR and SSIM are reported"
+    parser.add_argument("--sigma", type=float, metavar="S", help=noise)
+    page = "write also a page, index.html, that shows before, after and what was removed"
+    parser.add_argument("--report", action="store_true", help=page)
+    _add(parser, "--tile", "--seed", "--device", "--json", "--overwrite", "--quiet")
+
+
 def _texture(parser: ArgumentParser, words: Sequence[str]) -> None:
     parser.add_argument("image", metavar="IMAGE", help="an image file, of one texture all over")
     _add(parser, "--out", metavar="DIR", help="the folder for models, textures and a report")
@@ -220,9 +237,10 @@ def _demo(parser: ArgumentParser, words: Sequence[str]) -> None:
 
 COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser, Sequence[str]], None]]] = {
     "train": ("Learn a model from images.", _train),
-    "evaluate": ("Tell how many bits images take under a model, and where.", _evaluate),
+    "evaluate": ("Tell how many bits images take under a model, or how it denoises.", _evaluate),
     "sample": ("Draw images from a model.", _sample),
     "inpaint": ("Fill a hole in an image, several times if asked to.", _inpaint),
+    "denoise": ("Remove noise of unknown level from images.", _denoise),
     "upscale": ("Make images 2, 4 or 8 times as large, several times if asked to.", _upscale),
     "texture": ("Learn one texture in minutes, then draw more of its kind.", _texture),
     "compress": ("Make images smaller without loss.", _compress),

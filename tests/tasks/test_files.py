@@ -46,6 +46,19 @@ def test_folders_keep_their_sub_folders(tmp_path: Path) -> None:
     assert (tmp_path / "out/deep/er/c.up").read_text() == "DEEP/ER/C.TXT"
 
 
+def test_suffix_may_be_that_of_the_input(tmp_path: Path) -> None:
+    fill(tmp_path, "in/a.txt", "in/a.text")
+
+    def work(*paths: Path | str, out: Path) -> Run[str]:
+        takes = (".txt", ".text")
+        return run_over_files(paths, out, lambda path: path.suffix, upper, takes=takes)
+
+    assert work(tmp_path / "in", out=tmp_path / "out").results == ["in/a.text", "in/a.txt"]
+    assert tree(tmp_path / "out") == ["a.text", "a.txt"]
+    work(tmp_path / "in" / "a.txt", out=tmp_path / "one.txt")
+    assert (tmp_path / "one.txt").read_text() == "IN/A.TXT"
+
+
 def test_hidden_files_of_folders_are_not_meant(tmp_path: Path) -> None:
     fill(tmp_path / "in", "a.txt", "._a.txt", ".cache/b.txt")
     run(tmp_path / "in", out=tmp_path / "out")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from imprior.arguments import overview, parser_of
-from imprior.cli import coding, drawing, learning, measuring, terminal
+from imprior.cli import coding, denoising, drawing, learning, measuring, terminal
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -45,6 +45,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "evaluate": measuring.evaluate,
     "sample": drawing.sample,
     "inpaint": drawing.inpaint,
+    "denoise": denoising.denoise,
     "upscale": drawing.upscale,
     "texture": learning.texture,
     "compress": coding.compress,

@@ -7,13 +7,36 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imprior.cli import terminal
+from imprior.cli import denoising, terminal
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
+    from imprior.base import ImageModel
+
+
+# Options of `evaluate` that are for one kind of model, and what they are if nobody names them.
+_OF_DENOISERS = {"sigmas": None, "out": None, "seed": 0, "tile": 1024}
+_OF_LIKELIHOODS = {
+    "ensemble": False, "map": None, "half": False, "reduce_bits": False, "batch_size": 1,
+}  # fmt: skip
+
 
 def evaluate(args: Namespace) -> int:
+    """Tells how well a model knows images: bits per value, or of a denoiser PSNR and SSIM."""
+    from imprior.base import Denoiser
+
+    model = terminal.load(args)
+    unfit = _OF_LIKELIHOODS if isinstance(model, Denoiser) else _OF_DENOISERS
+    if given := [name for name, default in unfit.items() if args[name] != default]:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ValueError(f"{options}: not for a {type(model).__name__}; leave it out")
+    if isinstance(model, Denoiser):
+        return denoising.evaluate(args, model)
+    return _evaluate(args, model)
+
+
+def _evaluate(args: Namespace, model: ImageModel) -> int:
     """Tells how many bits images take under a model and under codecs, and draws where."""
     from imprior.base import LikelihoodModel, require
     from imprior.inference.symmetry import Ensemble
@@ -24,14 +47,14 @@ def evaluate(args: Namespace) -> int:
 
     started = time.perf_counter()
     names = codecs.choose([name for name in args.against.split(",") if name])
-    model = require(terminal.load(args), LikelihoodModel, "evaluate")
-    model = Ensemble(model) if args.ensemble else model
+    likelihood = require(model, LikelihoodModel, "evaluate")
+    likelihood = Ensemble(likelihood) if args.ensemble else likelihood
     options = {name: args[name] for name in ("gray", "reduce_bits", "batch_size", "device", "half")}
     images: list[dict[str, Any]] = []
     failures: list[Failure] = []
     columns = "  ".join(f"{name:>8}" for name in ("model", *names))
     terminal.say(args, f"{columns}  bits per value of")
-    for result in task.evaluate(model, args.files, against=names, **options):
+    for result in task.evaluate(likelihood, args.files, against=names, **options):
         if isinstance(result, Failure):
             failures.append(result)
             continue
@@ -42,7 +65,7 @@ def evaluate(args: Namespace) -> int:
     total = task.total(images)
     if images:
         terminal.say(args, _figures(total["bits_per_dim"], total["codecs"], names, "all"))
-    record = {"model": args.model, "likelihood": model.likelihood, "ensemble": args.ensemble}
+    record = {"model": args.model, "likelihood": likelihood.likelihood, "ensemble": args.ensemble}
     record |= {"half": args.half}
     record |= {"images": images, "total": total, "seconds": time.perf_counter() - started}
     return terminal.finish(args, record, failures)

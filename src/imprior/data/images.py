@@ -31,7 +31,7 @@ from imprior.data.formats import jpeg_webp, npy, png, tiff
 from imprior.data.formats.raster import ImageError, Metadata, Raster, Samples, smallest_dtype
 
 __all__ = [
-    "SUFFIXES", "Image", "ImageError", "Metadata",
+    "LOSSY", "SUFFIXES", "Image", "ImageError", "Metadata",
     "read", "read_pages", "to_float", "to_int", "write",
 ]  # fmt: skip
 
@@ -44,7 +44,7 @@ _ENCODERS: dict[str, Callable[[Raster], bytes]] = {
     ".tiff": tiff.encode,
     ".webp": jpeg_webp.encode_webp,
 }
-_LOSSY = (".jpeg", ".jpg")
+LOSSY = (".jpeg", ".jpg")
 _DECODERS: dict[bytes, Callable[[Path], Raster]] = {
     png.SIGNATURE: png.decode,
     b"\xff\xd8\xff": jpeg_webp.decode_jpeg,
@@ -100,9 +100,9 @@ def read(path: str | os.PathLike[str], page: int = 0) -> Image:
     Raises:
         ImageError: If the file cannot be read faithfully.
     """
-    with _explained(path, "read"):
-        rasters = _rasters(Path(path), page) if page >= 0 else iter(())
-        raster = next(rasters, None)
+    with explained(path, "read"):
+        found = rasters(Path(path), page) if page >= 0 else iter(())
+        raster = next(found, None)
         if raster is None:
             raise ImageError(f"has no page {page} (the first is 0)")
         return _image(raster, path)
@@ -110,8 +110,8 @@ def read(path: str | os.PathLike[str], page: int = 0) -> Image:
 
 def read_pages(path: str | os.PathLike[str]) -> Iterator[Image]:
     """Reads the pages of a file one after another; see `read`."""
-    with _explained(path, "read"):
-        for raster in _rasters(Path(path), first=0):
+    with explained(path, "read"):
+        for raster in rasters(Path(path), first=0):
             yield _image(raster, path)
 
 
@@ -129,11 +129,11 @@ def write(path: str | os.PathLike[str], image: Image, *, lossy: bool = False) ->
     Raises:
         ImageError: If the format cannot hold the pixels as they are, or the disk the file.
     """
-    with _explained(path, "written"):
+    with explained(path, "written"):
         suffix = Path(path).suffix.lower()
         if suffix not in _ENCODERS:
             raise ImageError(f"cannot be written: the suffix is one of {', '.join(SUFFIXES)}")
-        if suffix in _LOSSY and not lossy:
+        if suffix in LOSSY and not lossy:
             raise ImageError("JPEG changes pixel values; ask for it with lossy=True, or write PNG")
         replace_file(Path(path), _ENCODERS[suffix](_raster(image)))
 
@@ -197,7 +197,7 @@ def _check_bits(bits: int) -> None:
 
 
 @contextmanager
-def _explained(path: str | os.PathLike[str], done: str) -> Iterator[None]:
+def explained(path: str | os.PathLike[str], done: str) -> Iterator[None]:
     """Makes one line that begins with the path of whatever goes wrong."""
     try:
         yield
@@ -212,7 +212,8 @@ def _explained(path: str | os.PathLike[str], done: str) -> Iterator[None]:
         raise ImageError(f"{os.fspath(path)}: cannot be {done}{doubt}: {reason}") from error
 
 
-def _rasters(path: Path, first: int) -> Iterator[Raster]:
+def rasters(path: Path, first: int, *, floats: bool = False) -> Iterator[Raster]:
+    """What a file of any format holds from page `first` on; see `tiff.decode` for `floats`."""
     if path.exists() and not path.is_file():
         raise ImageError("is a folder or a device, not an image file")
     with path.open("rb") as file:
@@ -220,7 +221,7 @@ def _rasters(path: Path, first: int) -> Iterator[Raster]:
     if not head:
         raise ImageError("is empty (0 bytes)")
     if head.startswith(_TIFF_SIGNATURES):
-        return tiff.decode(path, first)
+        return tiff.decode(path, first, floats=floats)
     for signature, decode in _DECODERS.items():
         if head.startswith(signature):
             return iter([decode(path)] if first == 0 else [])

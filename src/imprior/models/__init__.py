@@ -5,6 +5,8 @@ from typing import Any
 from imprior.base import ImageModel
 from imprior.models.baselines.gmm import GMM
 from imprior.models.baselines.pixelcnn import PixelCNN
+from imprior.models.local.denoiser import FlatDenoiser
+from imprior.models.local.model import LocalModel
 from imprior.models.pyramids.model import PixelPyramid
 from imprior.models.ride.colour import ColourRIDE
 from imprior.models.ride.mcgsm import MCGSM
@@ -12,7 +14,11 @@ from imprior.models.ride.model import RIDE
 from imprior.models.ride.multiscale import MultiscaleRIDE
 from imprior.models.ride.patches import PatchRIDE
 
-MODELS = (MCGSM, RIDE, ColourRIDE, MultiscaleRIDE, PatchRIDE, PixelPyramid, PixelCNN, GMM)
+MODELS = (
+    *(MCGSM, RIDE, ColourRIDE, MultiscaleRIDE, PatchRIDE),
+    *(PixelPyramid, PixelCNN, GMM),
+    *(FlatDenoiser, LocalModel),
+)
 
 
 def build(config: Any) -> ImageModel:

@@ -115,10 +115,13 @@ def description(record: Mapping[str, Any]) -> str:
 
 def _model(record: Mapping[str, Any]) -> str:
     depth = f"{record['bits']}-bit " if record["bits"] else ""
+    kind = f"a {record['likelihood']} on" if record["likelihood"] else "a denoiser of"
+    field = record["receptive_field"]
+    looks = {"looks at": f"{field} x {field} pixels for each that it makes"} if field else {}
     facts = {
-        "what": f"{record['model']}, a {record['likelihood']} on {depth}images "
-        f"of {record['channels']} channels",
+        "what": f"{record['model']}, {kind} {depth}images of {record['channels']} channels",
         "can": ", ".join(record["commands"]),
+        **looks,
         "parameters": f"{record['parameters']:,}",
         "config": record["config"],
         **record["provenance"],

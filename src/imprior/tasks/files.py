@@ -40,7 +40,7 @@ class Run(Generic[Result]):
 def run_over_files(
     paths: Sequence[str | Path],
     out: Path,
-    suffix: str,
+    suffix: str | Callable[[Path], str],
     work: Callable[[Path, Path], Result],
     *,
     takes: Sequence[str],
@@ -53,7 +53,8 @@ def run_over_files(
         paths: Files, globs and folders; folders are searched with their sub-folders.
         out: The folder for the outputs, made if it is missing. With a single file in `paths`, a
             path that ends in `suffix` and is no folder is the output itself.
-        suffix: Of the outputs, `.png` for example; it takes the place of the input's.
+        suffix: Of the outputs, `.png` for example, or of that of an input; it takes the place of
+            the input's.
         work: Reads its first argument and writes its second, wholly or not at all. Whatever it
             raises of ValueError, OSError and MemoryError is noted, and the next file is done.
         takes: Suffixes, in lower case, of the files in folders that are meant; hidden ones are not.
@@ -64,7 +65,8 @@ def run_over_files(
         What was done, skipped and not done.
     """
     run: Run[Result] = Run()
-    pairs = list(_pairs(paths, out, suffix, tuple(takes), run.failures))
+    of = suffix if callable(suffix) else lambda _: suffix
+    pairs = list(_pairs(paths, out, of, tuple(takes), run.failures))
     first: dict[Path, Path] = {}
     for done, (source, target) in enumerate(pairs):
         if progress is not None:
@@ -110,17 +112,17 @@ def _reason(error: Exception) -> str:
 def _pairs(
     paths: Sequence[str | Path],
     out: Path,
-    suffix: str,
+    suffix: Callable[[Path], str],
     takes: tuple[str, ...],
     failures: list[Failure],
 ) -> Iterator[tuple[Path, Path]]:
     """Each input file, once, and its output."""
-    named = [Path(path) for path in paths]
-    if len(named) == 1 and named[0].is_file() and out.suffix.lower() == suffix and not out.is_dir():
-        yield named[0], out
+    first = Path(paths[0]) if len(paths) == 1 else Path()
+    if first.is_file() and not out.is_dir() and out.suffix.lower() == suffix(first).lower():
+        yield first, out
         return
     for source, relative in find_files(paths, takes, failures):
-        yield source, out / relative.with_suffix(suffix)
+        yield source, out / relative.with_suffix(suffix(source))
 
 
 def find_files(

@@ -18,6 +18,7 @@ ABILITIES = {
     base.Sampler: ("sample",),
     base.ExactModel: ("compress", "inpaint"),
     base.Multiscale: ("upscale",),
+    base.Denoiser: ("evaluate", "denoise"),
 }
 
 
@@ -70,6 +71,7 @@ def describe_model(name: str) -> Iterator[dict[str, Any]]:
         "bits": model.bits,
         "abilities": [kind.__name__ for kind in abilities],
         "commands": [command for kind in abilities for command in ABILITIES[kind]],
+        "receptive_field": getattr(model, "receptive_field", None),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "config": record["config"],
         "provenance": record["provenance"],

@@ -49,7 +49,7 @@ class Metadata:
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """The samples of one picture, (H, W, C), unsigned, below 2^bits."""
+    """The samples of one picture, (H, W, C): unsigned, below 2^bits; where asked for, floats."""
 
     samples: Samples
     bits: int

@@ -1,4 +1,4 @@
-"""TIFF: 1 to 16 bits, any channels, any number of pages, through tifffile.
+"""TIFF: 1 to 16 bits or floats, any channels, any number of pages, through tifffile.
 
 Source: TIFF Revision 6.0, Adobe 1992; tag numbers and names are from there.
 """
@@ -9,7 +9,7 @@ import io
 import itertools
 import logging
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,11 @@ _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _ICC = 274, 282, 283, 296, 34
 _JPEG = 7
 
 
-def decode(path: Path, first: int) -> Iterator[Raster]:
-    """Reads the pages from `first` on; thumbnails (reduced-resolution pages) do not count."""
+def decode(path: Path, first: int, *, floats: bool = False) -> Iterator[Raster]:
+    """Reads the pages from `first` on; thumbnails (reduced-resolution pages) do not count.
+
+    With `floats`, pages of 16, 32 or 64-bit floats are read as well, as they are.
+    """
     with tifffile.TiffFile(path) as file:
         pages = (page for page in file.pages if isinstance(page, TiffPage))
         whole = (page for page in pages if not page.is_reduced)
@@ -45,11 +48,11 @@ def decode(path: Path, first: int) -> Iterator[Raster]:
         if start is None:
             raise ImageError("holds no picture; it may be cut short")
         for page in itertools.islice(itertools.chain((start,), whole), first, None):
-            yield _raster(page, path.stat().st_size)
+            yield _raster(page, path.stat().st_size, floats)
 
 
 def encode(raster: Raster) -> bytes:
-    """The bytes of a TIFF of one page: deflated at 8 and 16 bits, else packed tightly."""
+    """The bytes of a TIFF of one page: deflated at 8 and 16 bits and of floats, else packed."""
     channels, metadata = raster.samples.shape[2], raster.metadata
     base = 3 if channels - raster.alpha == 3 else 1
     extra = [EXTRASAMPLE.UNSPECIFIED] * (channels - base)
@@ -58,7 +61,7 @@ def encode(raster: Raster) -> bytes:
     options: dict[str, Any] = {"photometric": "rgb" if base == 3 else "minisblack"}
     if channels > 1:
         options |= {"planarconfig": "contig", "extrasamples": extra}
-    if raster.bits in (8, 16):
+    if raster.bits in (8, 16) or raster.samples.dtype.kind == "f":
         options |= {"compression": "zlib", "predictor": True}
     else:
         options["bitspersample"] = raster.bits
@@ -72,10 +75,10 @@ def encode(raster: Raster) -> bytes:
     return buffer.getvalue()
 
 
-def _raster(page: TiffPage, file_size: int) -> Raster:
+def _raster(page: TiffPage, file_size: int, floats: bool) -> Raster:
     _check_complete(page, file_size)
     check_size(page.imagewidth, page.imagelength, page.samplesperpixel)
-    _check_kind(page)
+    _check_kind(page, floats)
     samples = _samples(page)
     bits = int(page.bitspersample)
     if page.photometric == PHOTOMETRIC.PALETTE:
@@ -101,8 +104,11 @@ def _check_complete(page: TiffPage, file_size: int) -> None:
         raise ImageError(f"is truncated: it has {file_size} bytes, its pixels need {end}")
 
 
-def _check_kind(page: TiffPage) -> None:
-    """Raises ImageError unless the page holds unsigned integers: grey, RGB, further channels."""
+def _check_kind(page: TiffPage, floats: bool) -> None:
+    """Raises ImageError unless the page is grey, RGB, further channels, of unsigned integers."""
+    if floats and _is_float(page):
+        _check_colours(page, [PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB])
+        return
     if page.sampleformat in (SAMPLEFORMAT.IEEEFP, SAMPLEFORMAT.COMPLEXIEEEFP):
         nan = " (some of them NaN)" if np.isnan(page.asarray()).any() else ""
         raise ImageError(f"holds floating-point values{nan}; scale it to 8- or 16-bit integers")
@@ -115,6 +121,14 @@ def _check_kind(page: TiffPage) -> None:
         kinds += [PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE]
     if page.compression == _JPEG:
         kinds.append(PHOTOMETRIC.YCBCR)  # tifffile makes RGB of it
+    _check_colours(page, kinds)
+
+
+def _is_float(page: TiffPage) -> bool:
+    return page.sampleformat == SAMPLEFORMAT.IEEEFP and page.bitspersample in (16, 32, 64)
+
+
+def _check_colours(page: TiffPage, kinds: Sequence[PHOTOMETRIC]) -> None:
     if page.photometric not in kinds or page.imagedepth != 1:
         name = getattr(page.photometric, "name", page.photometric)
         name = "CMYK" if page.photometric == PHOTOMETRIC.SEPARATED else name
@@ -130,6 +144,8 @@ def _samples(page: TiffPage) -> Samples:
     planes = page.asarray(squeeze=False)[:, 0]  # (P, H, W, C): P or C is 1
     stacked = np.moveaxis(planes, 0, 2)
     samples = stacked.reshape(*stacked.shape[:2], -1)
+    if samples.dtype.kind == "f":
+        return samples
     samples = samples.astype(smallest_dtype(page.bitspersample), copy=False)
     if page.photometric == PHOTOMETRIC.MINISWHITE:
         samples = samples.dtype.type(2**page.bitspersample - 1) - samples

@@ -1,0 +1,1 @@
+"""Multi-scale local conditional denoisers (Kadkhodaie, Guth, Mallat & Simoncelli, ICLR 2023)."""
