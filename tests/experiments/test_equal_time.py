@@ -19,3 +19,13 @@ def test_what_a_run_costs_besides_its_steps_is_left_out(
         compiling[0] = 0
 
     assert equal_time.steps_within(10.0, run) == expected
+
+
+def test_noise_does_not_make_steps_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.process_time", lambda: clock[0])
+
+    def run(steps: int) -> None:
+        clock[0] += 16  # as long for many steps as for few
+
+    assert equal_time.steps_within(10.0, run) == 100

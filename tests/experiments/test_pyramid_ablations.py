@@ -25,6 +25,7 @@ def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_photographs(tmp_path / "data")
     monkeypatch.setenv("IMPRIOR_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(pyramid_ablations, "RESULTS", tmp_path / "results" / "ablations.json")
+    monkeypatch.setattr(pyramid_ablations, "steps_within", lambda seconds, run: 2)
 
 
 def test_variants_are_trained_measured_and_drawn() -> None:
@@ -38,7 +39,7 @@ def test_variants_are_trained_measured_and_drawn() -> None:
     ]
     for row in rows:
         assert 1 < row["value"] < 12 and row["seconds"] > 0
-        assert "steps of 2 crops of 16" in row["protocol"]
+        assert "2 steps of 2 crops of 16" in row["protocol"]
     chart = pyramid_ablations.RESULTS.with_suffix(".svg").read_text()
     assert all(f"<!-- {name}, " in chart for name in names)
 
