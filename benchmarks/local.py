@@ -27,10 +27,10 @@ from torch.nn import functional
 from benchmarks.mcgsm import Task, fastest, records
 from experiments.bsds300 import data_root
 from experiments.records import Record, append
-from imprior.base import Denoiser
 from imprior.data.datasets import bundled
 from imprior.data.images import read, to_float
 from imprior.data.loading import to_gray
+from imprior.denoisers import Denoiser
 from imprior.models.local.denoiser import FlatDenoiser
 from imprior.models.local.model import LocalModel
 from imprior.models.local.network import BiasFreeCNN

@@ -18,7 +18,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # A part may import parts of its own row and of the rows above it.
 ROWS = (
     {"distributions"},
-    {"base", "provenance"},
+    {"base", "denoisers", "provenance"},
     {"data", "transforms"},
     {"nn"},
     {"models"},

@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imprior.base import Denoiser as Denoiser
     from imprior.base import ExactModel as ExactModel
     from imprior.base import ImageModel as ImageModel
     from imprior.base import LikelihoodModel as LikelihoodModel
@@ -17,13 +16,21 @@ if TYPE_CHECKING:
     from imprior.base import bits_per_dim as bits_per_dim
     from imprior.checkpoint import load as load
     from imprior.checkpoint import save as save
+    from imprior.denoisers import Denoiser as Denoiser
+    from imprior.denoisers import MultiscaleDenoiser as MultiscaleDenoiser
 
 __version__ = "0.1.0"
 
 _HOMES = dict.fromkeys(
-    ("Denoiser", "ExactModel", "ImageModel", "LikelihoodModel", "Multiscale", "Sampler", "Step"),
+    ("ExactModel", "ImageModel", "LikelihoodModel", "Multiscale", "Sampler", "Step"),
     "imprior.base",
-) | {"bits_per_dim": "imprior.base", "load": "imprior.checkpoint", "save": "imprior.checkpoint"}
+) | {
+    "bits_per_dim": "imprior.base",
+    "Denoiser": "imprior.denoisers",
+    "MultiscaleDenoiser": "imprior.denoisers",
+    "load": "imprior.checkpoint",
+    "save": "imprior.checkpoint",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -212,46 +212,6 @@ class Differentiable(Protocol):
         ...
 
 
-class Denoiser(ImageModel):
-    """A model that removes Gaussian noise of unknown level; floats, clean ones in [0, 1]."""
-
-    bits = None  # continuous values, whatever the depth of the images that it learnt from
-
-    @abstractmethod
-    def denoise(self, y: Tensor) -> Tensor:
-        """The estimate of the clean image, same shape as `y`."""
-
-    def score(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        r"""Gradient of log p, :math:`(\hat x(y) - y) / \sigma^2` (Miyasawa, 1961)."""
-        # One level for all images, or one each.
-        level = torch.as_tensor(sigma, dtype=y.dtype, device=y.device).reshape(-1, 1, 1, 1)
-        if not bool((level > 0).all()):
-            raise ValueError(f"a score needs noise of a positive sigma, got {sigma}")
-        return (self.denoise(y) - y) / level**2
-
-    @property
-    @abstractmethod
-    def receptive_field(self) -> int:
-        """Side, in pixels, of the square of input that one output pixel depends on."""
-
-    @property
-    def halo(self) -> int:
-        """Pixels around a tile that make its result the same as the whole image's."""
-        return (self.receptive_field - 1) // 2
-
-    @property
-    def alignment(self) -> int:
-        """Rows and columns at which a tile, with its halo, may begin: multiples of this."""
-        return 1
-
-    def check(self, x: Tensor) -> None:
-        """Raises ValueError, saying what is wrong, unless `x` is a batch this model can take."""
-        self.check_shape(x)
-        if not x.is_floating_point() or not bool(x.isfinite().all()):
-            wrong = "NaN or infinity" if x.is_floating_point() else str(x.dtype)
-            raise ValueError(f"{type(self).__name__} takes floats in [0, 1], got {wrong}")
-
-
 class Multiscale(ImageModel):
     """A model that factors an image: p(x) = p(coarse) p(detail | coarse), scale by scale.
 
@@ -276,10 +236,11 @@ class Multiscale(ImageModel):
         """The inverse of `split`."""
 
     @abstractmethod
-    def given(self, coarse: Tensor, level: int = 0) -> Sampler:
+    def given(self, coarse: Tensor, level: int = 0) -> ImageModel:
         """The conditional model of the detail of a level, given its coarse images.
 
-        Its `sample` takes the shape (B, H/2, W/2) of `coarse`.
+        It is a `Sampler`, whose `sample` takes the shape (B, H/2, W/2) of `coarse`, or a
+        `Denoiser`, from which one draws by `imprior.inference.ascent`.
 
         Raises:
             ValueError: If the model has no such level.

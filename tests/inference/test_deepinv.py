@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from imprior.base import Denoiser
+from imprior.denoisers import Denoiser
 from imprior.inference.deepinv import DeepinvDenoiser, measured_by
 from imprior.inference.operators import check_adjoint
 from imprior.inference.posterior import solve

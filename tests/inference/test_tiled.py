@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from imprior.base import Denoiser
+from imprior.denoisers import Denoiser
 from imprior.inference.tiled import SMALLEST, Tile, denoise, divided
 from imprior.models.local.config import NetworkConfig
 from tests.models.local.small import flat, local, noise
@@ -17,6 +17,7 @@ from tests.models.local.small import flat, local, noise
 NARROW = NetworkConfig(depth=3, width=4, receptive_field=5)
 MODELS: dict[str, Callable[[], Denoiser]] = {
     "flat": flat,
+    "blocks": lambda: flat(blocks=3),
     "local": local,
     "db2": lambda: local(wavelet="db2", scales=(NARROW, NARROW), low=NARROW),
     "db3": lambda: local(wavelet="db3", scales=(NARROW,), low=NARROW),

@@ -10,7 +10,7 @@ from typing import Protocol, final
 
 from torch import Tensor, nn
 
-from imprior.base import Denoiser
+from imprior.denoisers import Denoiser
 from imprior.inference.operators import Custom, Shape
 
 

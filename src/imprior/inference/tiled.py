@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from imprior.base import Denoiser
+from imprior.denoisers import Denoiser
 
 TILE = 1024
 """Pixels a side of the largest tile: with its surroundings some 1 GB for 64 channels of floats."""
@@ -129,10 +129,9 @@ def _surroundings(
         One or two ranges of lines, and which of all these is `start`.
     """
     step = model.alignment
-    periodic = getattr(model, "reach", 1) > 1  # of wavelets; Haar's reach the next pixel alone
     first, last = start - model.halo, stop + model.halo
     low, high = max(first // step * step, 0), min(-(-last // step) * step, length)
-    if not periodic or (first >= 0 and last <= length):
+    if not model.periodic or (first >= 0 and last <= length):
         return [(low, high)], start - low
     if last <= length and (opposite := (length + first) // step * step) > high:
         return [(0, high), (opposite, length)], start

@@ -15,7 +15,7 @@ from imprior.models.local.config import (
 )
 from imprior.models.local.denoiser import FlatDenoiser
 from imprior.models.local.model import LocalModel
-from imprior.models.local.network import BiasFreeNorm
+from imprior.models.local.norm import BiasFreeNorm
 
 SMALL = NetworkConfig(depth=5, width=6, receptive_field=7)
 FLAT = FlatDenoiserConfig(1, SMALL)

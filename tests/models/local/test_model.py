@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from imprior import checkpoint
+from imprior.denoisers import Denoiser, MultiscaleDenoiser
 from imprior.models import build
 from imprior.models.local.config import LocalModelConfig
 from imprior.models.local.model import LocalModel
@@ -145,6 +146,58 @@ def test_parts_learn_by_themselves() -> None:
 
 
 # -- conditional denoisers, and what is refused
+
+
+@pytest.mark.parametrize("level", [0, 1])
+@torch.no_grad()
+def test_details_given_their_low_pass_have_a_denoiser(level: int) -> None:
+    model, low, details = local(channels=2), noise(3, 2, 7, 6), noise(3, 6, 7, 6)
+    given = model.given(low, level)
+    assert isinstance(given, Denoiser) and isinstance(model, MultiscaleDenoiser)
+    assert given.config is model.config.noise and given.channels == 6
+    assert torch.equal(given.denoise(details), model.scale(level).denoise(low, details))
+    assert_close(given.score(details, 0.5), model.scale(level).score(low, details, 0.5))
+    assert torch.equal(model.given(low).denoise(details), model.scale(0).denoise(low, details))
+    with pytest.raises(ValueError, match="as many details"):
+        given.denoise(details[:2])
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_details_depend_on_the_field_of_their_scale(level: int) -> None:
+    wide = tuple(replace(network, width=16) for network in LOCAL.scales)
+    low, details = noise(1, 1, 15, 15).requires_grad_(), noise(1, 3, 15, 15).requires_grad_()
+    given = local(scales=wide).given(low, level)
+    given.denoise(details)[0, 0, 7, 7].backward()
+    for seen in (low, details):
+        assert seen.grad is not None
+        places = seen.grad.sum((0, 1)).nonzero()
+        assert places.min() == 7 - given.halo and places.max() == 7 + given.halo
+    assert given.receptive_field == (7, 5)[level]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@torch.no_grad()
+def test_scales_are_counted_as_images_are_split(count: int) -> None:
+    model, low = local(scales=(SMALL,) * count), noise(1, 1, 16, 24)
+    assert model.num_scales == count
+    for level in range(model.num_scales):
+        low, details = model.split(low)
+        assert model.given(low, level).denoise(details).shape == details.shape
+    assert low.shape[2:] == (16 >> count, 24 >> count)
+    for level in (-1, count):
+        with pytest.raises(ValueError, match=f"scales are 0 to {count - 1}, got {level}"):
+            model.given(low, level)
+
+
+@pytest.mark.parametrize(("wavelet", "periodic"), [("haar", False), ("db2", True), ("sym4", True)])
+def test_only_longer_wavelets_than_haar_see_the_opposite_border(
+    wavelet: str, periodic: bool
+) -> None:
+    model, y = local(wavelet=wavelet), noise(1, 1, 128, 8).requires_grad_()
+    assert model.periodic == periodic
+    model.denoise(y)[0, 0, 0].sum().backward()
+    assert y.grad is not None
+    assert bool(y.grad[0, 0, -1].any()) == periodic
 
 
 @torch.no_grad()

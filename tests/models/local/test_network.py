@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from imprior.models.local.config import NetworkConfig, NoiseConfig, spread
-from imprior.models.local.network import EPSILON, BiasFreeCNN, BiasFreeNorm
+from imprior.models.local.network import BiasFreeCNN
 from tests.models.local.small import SMALL, assert_close, flat, noise, randomized
 
 # -- where the 3x3 layers stand
@@ -110,18 +110,6 @@ def test_channels_of_a_pixel_are_side_by_side(inputs: int) -> None:
     first, *_ = network.folded()
     x = functional.conv2d(torch.rand(1, inputs, 5, 7), first, padding=1)
     assert x.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_batch_is_divided_by_its_deviations_and_never_centred() -> None:
-    norm = randomized(BiasFreeNorm(3))
-    x = noise(4, 3, 5, 6) * 3 + 2
-    before = norm.running_sd.clone()
-    sd = (x.var((0, 2, 3), correction=0) + EPSILON).sqrt()
-    expected = x / sd[:, None, None] * norm.gain[:, None, None]
-    assert_close(norm(x), expected, 1e-6)  # deviations are in single precision
-    assert torch.equal(norm.running_sd, before), "nothing is learnt in evaluation"
-    norm.train()(x)
-    assert_close(norm.running_sd, 0.9 * before + 0.1 * sd, 1e-6)
 
 
 def test_running_deviations_end_at_those_of_the_batches() -> None:

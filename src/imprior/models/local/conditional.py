@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from imprior.denoisers import Denoiser
 from imprior.models.local import noise
 from imprior.models.local.config import NetworkConfig, NoiseConfig
 from imprior.models.local.network import BiasFreeCNN
@@ -75,3 +76,30 @@ class ConditionalDenoiser(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.channels}, {self.config}"
+
+
+class DetailDenoiser(Denoiser):
+    """A conditional denoiser whose low-pass images are given.
+
+    Arguments:
+        denoiser: Of details given low-pass images.
+        low: Those images, in their range; floats (B, C, H, W).
+    """
+
+    def __init__(self, denoiser: ConditionalDenoiser, low: Tensor) -> None:
+        super().__init__(denoiser.config)
+        self.denoiser, self.given = denoiser, low
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the details."""
+        return NUM_DETAILS * self.denoiser.channels
+
+    @property
+    def receptive_field(self) -> int:
+        """Side, in coefficients, of the square of input that one output depends on."""
+        return self.denoiser.network.config.receptive_field
+
+    def denoise(self, y: Tensor) -> Tensor:
+        """The estimate of the clean details; see `ConditionalDenoiser.denoise`."""
+        return self.denoiser.denoise(self.given, y)

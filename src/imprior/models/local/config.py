@@ -77,6 +77,8 @@ class NoiseConfig:
         sigma: The largest standard deviation, in units of the range of the images.
         power: q; 2 draws low levels more often, 1 all levels alike.
         rescale: Whether each clean image is first darkened by a factor drawn from U(0, 1).
+        weight: p of squared errors that are divided by the p-th power of their level: 0 as
+            published, 2 for errors relative to the noise. With 0 low levels count for little.
 
     Source: the code of Kadkhodaie et al. (2023), where u is one of 255 grey levels.
     """
@@ -84,11 +86,14 @@ class NoiseConfig:
     sigma: float = 1.0
     power: float = 2.0
     rescale: bool = True
+    weight: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("sigma", "power"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if not 0 <= self.weight < float("inf"):
+            raise ValueError(f"weight must be at least 0 and finite, got {self.weight}")
 
 
 def _check_images(channels: int, bits: int) -> None:
@@ -107,15 +112,22 @@ class FlatDenoiserConfig:
         network: Predicts the noise.
         noise: To learn from.
         bits: Depth of the images that it learns from; what it denoises are floats in [0, 1].
+        blocks: Side b of the squares of pixels that the network sees as one with more channels: its
+            field is b times as wide, its cost 1/b² of what it was; 1: pixels.
+
+    Source: Kadkhodaie et al. (2023); of blocks, Zhang, Zuo & Zhang, FFDNet (2018).
     """
 
     channels: int = 1
     network: NetworkConfig = field(default_factory=lambda: NetworkConfig(receptive_field=43))
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     bits: int = 8
+    blocks: int = 1
 
     def __post_init__(self) -> None:
         _check_images(self.channels, self.bits)
+        if self.blocks < 1:
+            raise ValueError(f"blocks must be at least 1, got {self.blocks}")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from torch import Tensor
+from torch.nn import functional
 
-from imprior.base import Denoiser, Part
+from imprior.base import Part
 from imprior.data.images import to_float
+from imprior.denoisers import Denoiser
 from imprior.models.local import noise, winograd
 from imprior.models.local.config import FlatDenoiserConfig
 from imprior.models.local.network import BiasFreeCNN
@@ -34,17 +36,22 @@ class FlatDenoiser(Denoiser):
 
     def __init__(self, config: FlatDenoiserConfig) -> None:
         super().__init__(config)
-        self.network = BiasFreeCNN(config.channels, config.channels, config.network)
+        channels = config.channels * config.blocks**2
+        self.network = BiasFreeCNN(channels, channels, config.network)
 
     @property
     def receptive_field(self) -> int:
-        """Side, in pixels, of the square of input that one output pixel depends on."""
-        return self.config.network.receptive_field
+        """Side, in pixels, of the square of input that one output pixel depends on, if not more.
+
+        With blocks, which pixels of it do, depends on where in its block the pixel is.
+        """
+        blocks, reach = self.config.blocks, (self.config.network.receptive_field - 1) // 2
+        return 2 * (blocks * reach + blocks - 1) + 1
 
     @property
     def alignment(self) -> int:
         """Where a tile may begin: sums are rounded alike if Winograd's squares are the same."""
-        return winograd.SIDE
+        return self.config.blocks * winograd.SIDE
 
     def denoise(self, y: Tensor) -> Tensor:
         """The estimate of the clean images; floats (B, C, H, W), any height and width.
@@ -53,15 +60,25 @@ class FlatDenoiser(Denoiser):
             ValueError: If `y` is something else, or not finite.
         """
         self.check(y)
-        return y - self.network(y).to(y.dtype)
+        return y - self._noise(y).to(y.dtype)
 
     def loss(self, batch: Tensor) -> Tensor:
         """Mean squared error for new noise; clean images, floats (B, C, H, W) in [0, 1]."""
-        return noise.loss(self.network.learning, batch, None, self.config.noise)
+        predict = partial(self._noise, learning=True)
+        return noise.loss(predict, batch, None, self.config.noise)
 
     def metrics(self, batch: Tensor) -> dict[str, Tensor]:
         """See `imprior.models.local.noise.metrics`."""
-        return noise.metrics(self.network, batch, None, self.config.noise)
+        return noise.metrics(self._noise, batch, None, self.config.noise)
+
+    def _noise(self, y: Tensor, *, learning: bool = False) -> Tensor:
+        network = self.network.learning if learning else self.network
+        blocks, height, width = self.config.blocks, *y.shape[2:]
+        if blocks == 1:
+            return network(y)
+        y = functional.pad(y, (0, -width % blocks, 0, -height % blocks), mode="replicate")
+        found = functional.pixel_shuffle(network(functional.pixel_unshuffle(y, blocks)), blocks)
+        return found[..., :height, :width]
 
     def parts(self) -> list[Part]:
         """The model itself, which sees images as floats."""

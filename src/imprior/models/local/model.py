@@ -7,9 +7,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from imprior.base import Denoiser, Part
+from imprior.base import Part
 from imprior.data.images import to_float
-from imprior.models.local.conditional import ConditionalDenoiser
+from imprior.denoisers import MultiscaleDenoiser
+from imprior.models.local.conditional import ConditionalDenoiser, DetailDenoiser
 from imprior.models.local.config import FlatDenoiserConfig, LocalModelConfig
 from imprior.models.local.denoiser import FlatDenoiser
 from imprior.transforms.wavelets import analyze, filter_length, synthesize
@@ -17,7 +18,7 @@ from imprior.transforms.wavelets import analyze, filter_length, synthesize
 GAIN = 2.0  # of brightness, by a level of the orthonormal transform: low-pass images stay in [0, 1]
 
 
-class LocalModel(Denoiser):
+class LocalModel(MultiscaleDenoiser):
     r"""Denoisers of wavelet details given their low-pass image, and one of the coarsest of those.
 
     .. math:: p(x_0) = p(x_J) \prod_{j=1}^J p(\bar x_j \mid x_j)
@@ -32,6 +33,7 @@ class LocalModel(Denoiser):
 
     config_class = LocalModelConfig
     config: LocalModelConfig
+    low: FlatDenoiser
 
     def __init__(self, config: LocalModelConfig) -> None:
         super().__init__(config)
@@ -65,6 +67,15 @@ class LocalModel(Denoiser):
         scale = self.scales[number]
         assert isinstance(scale, ConditionalDenoiser)
         return scale
+
+    @property
+    def num_scales(self) -> int:
+        """How often images are split until `low` is for them."""
+        return len(self.scales)
+
+    def given(self, coarse: Tensor, level: int = 0) -> DetailDenoiser:
+        """The denoiser of the details of a scale that belong to given low-pass images."""
+        return DetailDenoiser(self.scale(level), coarse)
 
     # -- denoising
 
@@ -102,6 +113,11 @@ class LocalModel(Denoiser):
             coarse = reach + (network.receptive_field - 1) // 2
             reach = 2 * coarse + self.reach
         return 2 * reach + 1
+
+    @property
+    def periodic(self) -> bool:
+        """Whether what lies at a border depends on the opposite one: not with Haar's wavelet."""
+        return self.reach > 1
 
     @property
     def alignment(self) -> int:

@@ -10,43 +10,7 @@ from torch.nn import functional
 
 from imprior.models.local import winograd
 from imprior.models.local.config import NetworkConfig
-
-EPSILON = 1e-5  # added to a batch's variance
-MEMORY = 0.9  # of the running standard deviation, per batch
-START = 2 / 9 / 64, 0.025  # gains of a new network: standard deviation, and where it is cut off
-
-
-class BiasFreeNorm(nn.Module):
-    r"""Batch normalization that divides, and never subtracts: :math:`x g / s`.
-
-    In training s is the standard deviation of each channel in the batch, otherwise a running mean
-    of those, so that an image's result depends on it alone.
-
-    Arguments:
-        channels: Of the images.
-
-    Source: Mohan, Kadkhodaie, Simoncelli & Fernandez-Granda (2020).
-    """
-
-    running_sd: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        scale, limit = START
-        self.gain = nn.Parameter((torch.randn(channels) * scale).clamp(-limit, limit))
-        self.register_buffer("running_sd", torch.ones(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalizes by the batch's own deviations, which a module in training remembers."""
-        sd = (x.float().var((0, 2, 3), correction=0) + EPSILON).sqrt()
-        if self.training:
-            with torch.no_grad():
-                self.running_sd.lerp_(sd.to(self.running_sd), 1 - MEMORY)
-        return x * (self.gain / sd).to(x.dtype)[:, None, None]
-
-    def fold(self, weight: Tensor) -> Tensor:
-        """Kernels (O, I, k, k) of the convolution before, which then normalizes, too."""
-        return weight * (self.gain / self.running_sd)[:, None, None, None]
+from imprior.models.local.norm import BiasFreeNorm
 
 
 class BiasFreeCNN(nn.Module):
@@ -71,7 +35,18 @@ class BiasFreeCNN(nn.Module):
         )
         for layer in self.convolutions:
             nn.init.kaiming_normal_(layer.weight)  # type: ignore[arg-type]
+        self._look_away_from_brightness()
         self.norms = nn.ModuleList(BiasFreeNorm(config.width) for _ in range(config.depth - 2))
+
+    @torch.no_grad()
+    def _look_away_from_brightness(self) -> None:
+        """Gives the first kernels zero means: nothing after them would ever subtract a mean.
+
+        What is to be found is noise; training is a third faster so, at first.
+        """
+        if self.config.kernels[0] > 1:
+            weight: Tensor = self.convolutions[0].weight  # type: ignore[assignment]
+            weight.sub_(weight.mean((2, 3), keepdim=True))
 
     def forward(self, x: Tensor) -> Tensor:
         """What it predicts once it is trained, whatever mode it is in.

@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from imprior.models.local.config import NoiseConfig
 
 LEVELS = 4  # of noise, that metrics are a mean over
+LEAST = 1e-3  # of the largest level: errors of lower ones weigh no more than its own
 FLOOR = 1e-12  # under the logarithm of a squared error
 
 Predict = Callable[[Tensor], Tensor]
 
 
 def loss(predict: Predict, clean: Tensor, fixed: Tensor | None, config: NoiseConfig) -> Tensor:
-    """Mean squared error of the noise that is predicted for noise that is drawn.
+    """Mean squared error, weighted, of the noise that is predicted for noise that is drawn.
 
     Arguments:
         predict: From noisy images to their noise; it sees `fixed` in front of them, if given.
@@ -31,7 +31,8 @@ def loss(predict: Predict, clean: Tensor, fixed: Tensor | None, config: NoiseCon
         clean, fixed = clean * brightness, None if fixed is None else fixed * brightness
     sigma = config.sigma * torch.rand(each, device=clean.device) ** config.power
     noise = sigma * torch.randn_like(clean)
-    return functional.mse_loss(predict(_behind(fixed, clean + noise)), noise)
+    errors = (predict(_behind(fixed, clean + noise)) - noise).square()
+    return (errors * sigma.clamp(min=LEAST * config.sigma) ** -config.weight).mean()
 
 
 def metrics(

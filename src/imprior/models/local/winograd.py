@@ -84,14 +84,21 @@ def convolve(x: Tensor, kernel: Tensor, *, rectify: bool, spare: Tensor | None =
 
 
 @free
+def _square(number, height, width):  # type: ignore[no-untyped-def]
+    """The image that a square of outputs is of, and its first row and column."""
+    down, across = (height + 1) // 2, (width + 1) // 2
+    image, place = divmod(number, down * across)
+    return image, 2 * (place // across), 2 * (place % across)
+
+
+@free
 def _transform(x, nothing, start, v):  # type: ignore[no-untyped-def]
     """Writes B^T D B of the squares from `start` on, (16, n, I); `nothing` is beyond the image."""
     _, height, width, inputs = x.shape
-    down, across = (height + 1) // 2, (width + 1) // 2
     one = x.dtype.type(1)
     for n in range(v.shape[1]):
-        image, place = divmod(start + n, down * across)
-        top, left = 2 * (place // across) - 1, 2 * (place % across) - 1
+        image, row, column = _square(start + n, height, width)
+        top, left = row - 1, column - 1
         for a in range(4):
             # Each row of B^T has two ones: the second place is added or taken away.
             r, s = top + (0, 1, 2, 1)[a], top + (2, 2, 1, 3)[a]
@@ -112,16 +119,15 @@ def _transform(x, nothing, start, v):  # type: ignore[no-untyped-def]
 def _gather(m, start, y, rectify):  # type: ignore[no-untyped-def]
     """Writes A^T M A of the squares from `start` on to the images."""
     _, height, width, outputs = y.shape
-    down, across = (height + 1) // 2, (width + 1) // 2
     nothing = y.dtype.type(0)
     for n in range(m.shape[1]):
-        image, place = divmod(start + n, down * across)
+        image, top, left = _square(start + n, height, width)
         for i in range(2):
-            row, first, sign = 2 * (place // across) + i, 4 * i, y.dtype.type(1 - 2 * i)
+            row, first, sign = top + i, 4 * i, y.dtype.type(1 - 2 * i)
             if row >= height:
                 continue
             for j in range(2):
-                column, turn = 2 * (place % across) + j, y.dtype.type(1 - 2 * j)
+                column, turn = left + j, y.dtype.type(1 - 2 * j)
                 if column >= width:
                     continue
                 out = y[image, row, column]
