@@ -25,7 +25,7 @@ AFTER_A_FREE_CALLER = """
 import numpy as np
 from imprior.distributions.compiling import FREE
 from imprior.distributions.elementary import exponential, one_minus_square, sigmoid, tanh
-from imprior.distributions.frequencies import exp
+from imprior.distributions.exponential import exp
 from numba import njit
 
 def each(x):

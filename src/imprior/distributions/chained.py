@@ -71,15 +71,11 @@ def log_masses(  # type: ignore[no-untyped-def]
             out, by_distance = gradient[q], mass  # which is not needed any more
             for k in range(count):
                 out[k] = after[k] - prior[k]
-            for c in range(channels):
-                for k in range(count):
-                    n = c * count + k
-                    above, below, rest = tails[0, n], tails[1, n], tails[2, n]
-                    by_distance[n] = after[k] * rate[n] * (above - below)
-                    out[count + n] = -half * by_distance[n]
-                    by_rate = above * (distance[n] + HALF) - below * (distance[n] - HALF) + rest
-                    free = low < scales[n] < high
-                    out[count + size + n] = -after[k] * rate[n] * by_rate if free else ZERO
+            by_means, by_scales = out[count : count + size], out[count + size : count + 2 * size]
+            spread(after, distance, rate, tails, half, by_distance, by_means, by_scales)
+            for k in range(size):
+                if not low < scales[k] < high:
+                    by_scales[k] = ZERO
             turn_back(by_distance, turn, residual, out[count + 2 * size :])
 
 
@@ -96,6 +92,23 @@ def place(means, turn, residual, half, distance):  # type: ignore[no-untyped-def
             moved, by = turn[first : first + count], residual[earlier]
             for k in range(count):
                 own[k] -= moved[k] * by
+
+
+@free
+def spread(  # type: ignore[no-untyped-def]
+    posterior, distance, rate, tails, half, by_distance, by_means, by_scales
+):
+    """Writes the gradients by distances, by means and by logarithms of scales."""
+    count = posterior.size
+    for c in range(distance.size // count):
+        for k in range(count):
+            n = c * count + k
+            above, below, rest = tails[0, n], tails[1, n], tails[2, n]
+            weight = posterior[k] * rate[n]
+            by_distance[n] = weight * (above - below)
+            by_means[n] = -half * by_distance[n]
+            by_rate = above * (distance[n] + HALF) - below * (distance[n] - HALF) + rest
+            by_scales[n] = -weight * by_rate
 
 
 @free

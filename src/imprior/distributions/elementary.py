@@ -2,7 +2,7 @@
 
 LLVM turns loops over them into vector instructions, which it cannot do with those of libm. They
 add, multiply and divide in a fixed order, so that their bits are the same on every machine: what is
-coded goes through them and `distributions.frequencies.exp` alone.
+coded goes through them and `distributions.exponential.exp` alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import overload
 
 from imprior.distributions.compiling import EXACT, exact
-from imprior.distributions.frequencies import exp
+from imprior.distributions.exponential import exp
 
 # Cephes' expf: e^r on |r| <= ln 2 / 2 as a polynomial, relative error 2e-7.
 C2, C3, C4, C5, C6, C7 = (

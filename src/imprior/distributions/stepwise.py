@@ -9,7 +9,7 @@ Which component a pixel has is told by its channels so far,
 
 with u and l the ends of the bin in scales. Powers are added and fractions multiplied, so that
 nothing underflows and no logarithm is needed: double precision, sums in a fixed order and
-`frequencies.exp` alone, the same bits on every machine for the same output of a network.
+`exponential.exp` alone, the same bits on every machine for the same output of a network.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The MCGSM's walk: compiled, a wavefront at a time, with the same bits on every machine.
 
-Only additions and multiplications in a fixed order, and the `exp` of `distributions.frequencies`,
+Only additions and multiplications in a fixed order, and the `exp` of `distributions.exponential`,
 lead from the weights and the pixels to the mixtures that are coded. The inner loops run over
 features or components, never over a sum, so that they are vectorised without reordering a sum.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imprior.distributions.compiling import exact
-from imprior.distributions.frequencies import exp
+from imprior.distributions.exponential import exp
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -60,7 +60,7 @@ def fold(
     Pixel k stands for the value (k + 1/2) / levels, so that the bin of k is [k, k + 1] / levels.
     """
     dims, num_features = features.shape
-    num_components, num_scales = eta.shape
+    num_components = len(eta)
     rows = np.zeros((dims, num_features + num_components))
     for n in range(num_features):
         rows[:, n] = features[:, n]
@@ -80,14 +80,14 @@ def fold(
             offset[n] += matrix[d, n] * (0.5 / levels - mean_x[d])
             matrix[d, n] /= levels
     beta2 = np.zeros((num_features, num_components))
-    precision = np.zeros(num_components * num_scales)
-    inverse_scale = np.zeros(num_components * num_scales)
     for c in range(num_components):
         for n in range(num_features):
             beta2[n, c] = beta[c, n] * beta[c, n]
-        for s in range(num_scales):
-            precision[c * num_scales + s] = exp(alpha[c, s])
-            inverse_scale[c * num_scales + s] = exp(0.5 * alpha[c, s]) * scale / levels
+    alphas = alpha.copy().reshape(-1)
+    precision, inverse_scale = np.zeros_like(alphas), np.zeros_like(alphas)
+    for k in range(alphas.size):
+        precision[k] = exp(alphas[k])
+        inverse_scale[k] = exp(0.5 * alphas[k]) * scale / levels
     return matrix, offset, beta2, eta.copy().reshape(-1), precision, inverse_scale
 
 

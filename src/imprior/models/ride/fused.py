@@ -62,16 +62,22 @@ def density(  # type: ignore[no-untyped-def]
                 to_alpha[c] += half * (r[c] - r[c] * p[c] * squared[c]) - by_exponent * energy[c]
                 by_energy[c] -= by_exponent
                 by_mean[c] += r[c] * p[c]
-        for n in range(features.size):
-            row, to_row, square = beta2[n], by_beta2[n], features[n] * features[n]
-            by_square = square - square
-            for c in range(energy.size):
-                by_square += row[c] * by_energy[c]
-                to_row[c] += square * by_energy[c]
-            features[n] = (by_square + by_square) * features[n]
+        _through_squares(features, beta2, by_energy, by_beta2)
         for c in range(energy.size):
             mu[c] = by_mean[c] * residual[c]
     return total - z.shape[0] * HALF_LOG_TWO_PI
+
+
+@free
+def _through_squares(features, beta2, by_energy, by_beta2):  # type: ignore[no-untyped-def]
+    """Replaces features by their gradients, given those of energies; adds those by `beta2`."""
+    for n in range(features.size):
+        row, to_row, square = beta2[n], by_beta2[n], features[n] * features[n]
+        by_square = square - square
+        for c in range(by_energy.size):
+            by_square += row[c] * by_energy[c]
+            to_row[c] += square * by_energy[c]
+        features[n] = (by_square + by_square) * features[n]
 
 
 @free

@@ -103,22 +103,36 @@ def backward(  # type: ignore[no-untyped-def]
             m_right, m_down = p_right[2 * n :], p_down[3 * n :]
             for k in range(n):
                 by_c[k] += m_right[k] + m_down[k]
-        row, out, memory, by_row = a[place], h[place], c[place], by_a[place_by_a + q]
-        g, o, i = row[:n], row[n : 2 * n], row[2 * n : 3 * n]
-        f_up, f_left = row[3 * n : 4 * n], row[4 * n :]
-        by_g, by_o, by_i = by_row[:n], by_row[n : 2 * n], by_row[2 * n : 3 * n]
-        by_up_gate, by_left_gate = by_row[3 * n : 4 * n], by_row[4 * n :]
         c_left = c[step.before + left] if left < step.cells_before else nothing
         c_up = c[step.before + up] if 0 <= up < step.cells_before else nothing
-        to_left, to_up = carry[q][:n], carry[q][n:]
         for k in range(n):
-            by_product = by_out[k] * one_minus_square(out[k])
-            d = by_c[k] + by_product * o[k]
-            d = d if abs(memory[k]) < bound else nothing[k]
-            to_left[k] = d * f_left[k]
-            to_up[k] = d * f_up[k]
-            by_g[k] = d * i[k] * one_minus_square(g[k])
-            by_o[k] = by_product * memory[k] * (o[k] - o[k] * o[k])
-            by_i[k] = d * g[k] * (i[k] - i[k] * i[k])
-            by_up_gate[k] = d * c_up[k] * (f_up[k] - f_up[k] * f_up[k])
-            by_left_gate[k] = d * c_left[k] * (f_left[k] - f_left[k] * f_left[k])
+            by_out[k] *= one_minus_square(h[place, k])
+            by_c[k] += by_out[k] * a[place, n + k]
+            by_c[k] = by_c[k] if abs(c[place, k]) < bound else nothing[k]
+        by_row = by_a[place_by_a + q]
+        through_gates(a[place], c[place], c_left, c_up, by_out, by_c, carry[q], by_row)
+
+
+@free
+def through_gates(  # type: ignore[no-untyped-def]
+    row, memory, c_left, c_up, by_product, by_memory, to_neighbours, by_row
+):
+    """Gradients of a cell's affine maps, and of its neighbours' memory, left and up.
+
+    Given are those of memory times output gate, and of memory.
+    """
+    n = memory.size
+    g, o, i = row[:n], row[n : 2 * n], row[2 * n : 3 * n]
+    f_up, f_left = row[3 * n : 4 * n], row[4 * n :]
+    by_g, by_o, by_i = by_row[:n], by_row[n : 2 * n], by_row[2 * n : 3 * n]
+    by_up_gate, by_left_gate = by_row[3 * n : 4 * n], by_row[4 * n :]
+    to_left, to_up = to_neighbours[:n], to_neighbours[n:]
+    for k in range(n):
+        d = by_memory[k]
+        to_left[k] = d * f_left[k]
+        to_up[k] = d * f_up[k]
+        by_g[k] = d * i[k] * one_minus_square(g[k])
+        by_o[k] = by_product[k] * memory[k] * (o[k] - o[k] * o[k])
+        by_i[k] = d * g[k] * (i[k] - i[k] * i[k])
+        by_up_gate[k] = d * c_up[k] * (f_up[k] - f_up[k] * f_up[k])
+        by_left_gate[k] = d * c_left[k] * (f_left[k] - f_left[k] * f_left[k])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,40 +16,16 @@ from imprior.models.ride.config import RIDEConfig, contexts
 from imprior.models.ride.diagonals import Diagonals, positions
 from imprior.models.ride.kernels import Bins
 from imprior.models.ride.mixture import FactorizedMCGSM
+from imprior.models.ride.pieces import Piece, Term
 from imprior.models.ride.recurrent import RecurrentWalk
 from imprior.models.ride.slstm import SpatialLSTM, State
 from imprior.models.ride.walk import table
 from imprior.transforms import causal
 
-__all__ = ["RIDE", "Piece", "RIDEConfig", "Term"]
+__all__ = ["RIDE", "RIDEConfig"]
 
 CELLS_AT_ONCE = 1 << 11
 """Pixels whose contexts and states are held at once without gradients: a few MB."""
-
-
-class Piece(NamedTuple):
-    """Some pixels of a batch, in the order of anti-diagonals.
-
-    Attributes:
-        image, y, x: Where they are, int64 (n,).
-        inputs: Whitened contexts of the first plane, (n, D).
-        hidden: The last layer's outputs, (n, num_units).
-    """
-
-    image: Tensor
-    y: Tensor
-    x: Tensor
-    inputs: Tensor
-    hidden: Tensor
-
-
-class Term(NamedTuple):
-    """A mixture and what it is asked: the log-probability is that of y given x, plus `shift`."""
-
-    mixture: FactorizedMCGSM
-    x: Tensor
-    y: Tensor | Bins
-    shift: Tensor
 
 
 class RIDE(ExactModel):

@@ -12,7 +12,8 @@ from torch import Tensor
 from imprior.base import LikelihoodModel, Sampler, bits_per_dim
 from imprior.models.ride.config import RIDEConfig
 from imprior.models.ride.mixture import FactorizedMCGSM
-from imprior.models.ride.model import RIDE, Piece
+from imprior.models.ride.model import RIDE
+from imprior.models.ride.pieces import Piece
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imprior.distributions.frequencies import exp
+from imprior.distributions.exponential import exp
 from imprior.models.ride import states
 from imprior.models.ride.compiled import Floats
 from imprior.models.ride.slstm import LARGEST_MEMORY, SpatialLSTM

@@ -88,6 +88,25 @@ def add_products(z: Reals, x: Reals, matrix: Reals) -> None:
 
 
 @exact
+def cell(
+    z: Singles, c_left: Singles, c_up: Singles, bound: np.float32, memory: Singles, out: Singles
+) -> None:
+    """Writes a cell's memory and output, given its affine maps z and the neighbours' memory."""
+    n = memory.size
+    g, rest = z[:n], z[n:]
+    for k in range(g.size):
+        g[k] = tanh(g[k])
+    for k in range(rest.size):
+        rest[k] = sigmoid(rest[k])
+    o, gate = rest[:n], rest[n : 2 * n]
+    f_up, f_left = rest[2 * n : 3 * n], rest[3 * n :]
+    for k in range(g.size):
+        total = g[k] * gate[k] + c_left[k] * f_left[k] + c_up[k] * f_up[k]
+        memory[k] = min(max(total, -bound), bound)
+        out[k] = tanh(memory[k] * o[k])
+
+
+@exact
 def advance(
     h: Singles,
     c: Singles,
@@ -115,7 +134,6 @@ def advance(
     here, left, up = slots
     batch, n = h.shape[1], h.shape[3]
     rows = x.shape[0] // batch
-    low, high = np.float32(-bound), np.float32(bound)
     out = np.empty((x.shape[0], n), np.float32)
     z = np.empty((GROUP, offset.size), np.float32)
     seen = np.empty((GROUP, by_state.shape[0]), np.float32)
@@ -133,19 +151,9 @@ def advance(
         add_products(z[:count], seen[:count], by_state)
         for i in range(count):
             b, y = divmod(start + i, rows)
-            g, rest = z[i, :n], z[i, n:]
-            for k in range(g.size):
-                g[k] = tanh(g[k])
-            for k in range(rest.size):
-                rest[k] = sigmoid(rest[k])
-            o, gate = rest[:n], rest[n : 2 * n]
-            f_up, f_left = rest[2 * n : 3 * n], rest[3 * n :]
             c_left, c_up = c[left, b, top + y + 1], c[up, b, top + y]
             memory, result = c[here, b, top + y + 1], out[start + i]
-            for k in range(g.size):
-                total = g[k] * gate[k] + c_left[k] * f_left[k] + c_up[k] * f_up[k]
-                memory[k] = min(max(total, low), high)
-                result[k] = tanh(memory[k] * o[k])
+            cell(z[i], c_left, c_up, np.float32(bound), memory, result)
             h[here, b, top + y + 1] = result
     return out
 
