@@ -59,7 +59,7 @@ def card(record: Mapping[str, Any]) -> str:
     return f"""# {record["model"]}, a probability model of images
 
 `imprior info FOLDER` prints what this page says; `imprior evaluate --model FOLDER IMAGES` gives
-the bits per dimension of any images. See data and licence before you use the weights.
+its figures on any images. See data and licence before you use the weights.
 
 | | |
 | --- | --- |

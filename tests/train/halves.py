@@ -113,6 +113,7 @@ FIT = FitConfig(
     checkpoint_steps=2,
 )
 TRAINING = NetworkTraining(FIT, crop=8, validation_size=10, validation_patches=5)
+PARTS = ["detail 1", "coarse"]
 PRESET = Preset(HalfConfig(), TRAINING, ImageData(reduce_bits=True), {}, "for tests")
 
 

@@ -8,15 +8,17 @@ from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from imprior.data.images import Image, read
 from imprior.report.figures import curve
+from imprior.train.fit import fit
 from imprior.train.progress import Progress
-from tests.train.fitting import CONFIG, assert_same, run, weights
+from tests.train.fitting import CONFIG, Gaussian, Normal, assert_same, run, weights
 
 PLAIN = replace(CONFIG, weight_average=0.0)
 
@@ -32,7 +34,7 @@ def test_progress_is_told_and_nothing_is_printed(
     assert [now.step for now in seen] == [20, 30, 47]
     assert {(now.stage, now.total) for now in seen} == {("training", 47)}
     bits = [point.validation["bits_per_dim"] for point in result.curve]
-    assert math.isnan(seen[0].bits) and [now.bits for now in seen[1:]] == bits
+    assert math.isnan(seen[0].figure) and [now.figure for now in seen[1:]] == bits
 
 
 def test_bar_shows_bits_on_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -41,6 +43,33 @@ def test_bar_shows_bits_on_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[s
     last = err.replace("\r", "\n").splitlines()[-1]
     assert out == "" and "24/24" in last and "bits/px=" in last
     assert f"bits_per_dim={result.best:.4f}" in last
+
+
+class Steady(Gaussian):
+    """Its squared error is always 4, and told in decibel."""
+
+    def loss(self, batch: Tensor) -> Tensor:
+        return 4 + 0 * (self.mean + self.log_scale)
+
+    def metrics(self, batch: Tensor) -> dict[str, Tensor]:
+        return {"error_db": 10 * self.loss(batch).log10()}
+
+
+def test_losses_and_figures_in_other_units_are_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told: list[Progress] = []
+    config = replace(PLAIN, monitor="error_db", validate_every=8)
+    options: dict[str, Any] = {"progress": told.append, "bar": True}
+    result = fit(Steady(), Normal(50), Normal(7, seed=1), config, tmp_path, **options)
+    last = capfd.readouterr().err.replace("\r", "\n").splitlines()[-1]
+    assert "bits" not in last
+    assert "loss=4," in last and "error_db=6.0206" in last
+    assert {(at.metric, at.measured) for at in told} == {("error_db", "6.0206 error db")}
+    assert result.best == pytest.approx(10 * math.log10(4))
+    rows = list(csv.DictReader((tmp_path / "curve.csv").read_text().splitlines()))
+    assert float(rows[-1]["training/loss"]) == 4  # not divided by ln 2, as nats would be
+    assert not any("bits" in name for name in rows[0])
 
 
 def test_curve_is_logged_and_can_be_drawn(tmp_path: Path) -> None:

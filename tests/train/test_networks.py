@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +10,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from imprior import checkpoint
-from imprior.base import ImageModel
-from imprior.presets import PRESETS
 from imprior.train.fit import FitResult
 from imprior.train.networks import Budget, NetworkTraining, fit_networks
 from imprior.train.progress import Progress
 from imprior.train.runs import alone
-from imprior.train.training import train
-from tests.conftest import ROOT
-from tests.train import halves
 from tests.train.fitting import assert_same, weights
-from tests.train.halves import FIT, PRESET, TRAINING, HalfConfig, Halves, One, OneConfig, pictures
+from tests.train.halves import (
+    FIT,
+    PARTS,
+    TRAINING,
+    HalfConfig,
+    Halves,
+    pictures,
+)
 from tests.train.test_fit_resume import Stopped, stop_at
-
-PARTS = ["detail 1", "coarse"]
 
 
 def fitted(
@@ -193,109 +186,3 @@ def test_convolutions_have_channels_last_only_while_they_train(tmp_path: Path) -
         layouts = {True: set(), False: set()}
         assert all(value.is_contiguous() for value in weights(model).values())
     assert found[0] == pytest.approx(found[1], abs=0.05)  # the masks of dropout differ
-
-
-# -- from files to a model folder
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return halves.write_pictures(tmp_path_factory.mktemp("pictures"))
-
-
-@pytest.fixture(autouse=True)
-def _offered() -> Any:
-    with halves.offered():
-        yield
-
-
-def test_preset_becomes_a_model_folder(files: list[Path], tmp_path: Path) -> None:
-    model = train(PRESET, files, tmp_path / "m")
-    assert_same(checkpoint.load(tmp_path / "m").state_dict(), model.state_dict())
-    figures = checkpoint.read(tmp_path / "m")["provenance"]["figures"]
-    assert list(figures["validation_bits_per_value"]) == PARTS
-    for name in PARTS:
-        table = (tmp_path / "m" / f"curve-{name}.csv").read_text().splitlines()
-        rows = list(csv.DictReader(table))
-        assert [row["step"] for row in rows] == ["4", "8", "12"]
-        best = min(float(row["validation/bits_per_dim"]) for row in rows)
-        assert figures["validation_bits_per_value"][name] == best
-    assert not list(tmp_path.glob("*.training"))
-    # Nothing but the arguments decides what comes out.
-    torch.manual_seed(99)
-    assert_same(train(PRESET, files, tmp_path / "again").state_dict(), model.state_dict())
-
-
-def test_levels_become_a_model_folder_when_they_are_joined(
-    files: list[Path], tmp_path: Path
-) -> None:
-    for level in PARTS:
-        train(PRESET, files, tmp_path / "m", level=level)
-        assert [path.name for path in tmp_path.iterdir()] == ["m.training"]
-    model = train(PRESET, files, tmp_path / "m")
-    assert_same(weights(model), weights(train(PRESET, files, tmp_path / "whole")))
-    assert {path.name for path in tmp_path.iterdir()} == {"m", "whole"}
-
-
-def test_processes_share_a_run_and_one_of_them_is_killed(files: list[Path], tmp_path: Path) -> None:
-    paths = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    told = {"files": [str(path) for path in files], "out": str(tmp_path / "m")}
-    processes = []
-    for level, kill in zip(PARTS, (None, 6), strict=True):
-        command = [sys.executable, "-m", halves.__name__]
-        command.append(json.dumps(told | {"level": level, "kill": kill}))
-        environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-        processes.append(subprocess.Popen(command, cwd=ROOT, env=environment))
-    assert [process.wait(timeout=200) for process in processes] == [0, -signal.SIGKILL]
-    for name, step in zip(PARTS, (12, 6), strict=True):
-        path = tmp_path / "m.training" / "networks" / name / "state.pt"
-        assert torch.load(path, weights_only=True)["global_step"] == step
-    model = train(PRESET, files, tmp_path / "m")
-    assert_same(weights(model), weights(train(PRESET, files, tmp_path / "whole")))
-
-
-def test_restarting_a_level_leaves_the_others(files: list[Path], tmp_path: Path) -> None:
-    steps: dict[str, list[int]] = {}
-
-    def note(at: Progress) -> None:
-        steps.setdefault(at.stage, []).append(at.step)
-
-    for level in PARTS:
-        train(PRESET, files, tmp_path / "m", level=level)
-    train(PRESET, files, tmp_path / "m", level="coarse", resume=False, progress=note)
-    assert steps == {"coarse, training": [2, 4, 6, 8, 10, 12]}
-    train(PRESET, files, tmp_path / "m", progress=note)
-    assert len(steps["coarse, training"]) == 6
-
-
-def test_model_of_one_network_is_one_part(files: list[Path], tmp_path: Path) -> None:
-    preset = replace(PRESET, config=OneConfig())
-    model = train(preset, files, tmp_path / "m")
-    assert isinstance(model, One)
-    assert (tmp_path / "m" / "curve-model.csv").is_file()
-    with pytest.raises(ValueError, match="One has no levels to train one by one: train it as"):
-        train(preset, files, tmp_path / "one", level="model")
-
-
-def test_levels_that_are_not_there_are_named(files: list[Path], tmp_path: Path) -> None:
-    class Silent(ImageModel):
-        config_class = HalfConfig
-
-    with pytest.raises(ValueError, match="no level 'coarser': it has detail 1, coarse"):
-        train(PRESET, files, tmp_path / "m", level="coarser")
-    with pytest.raises(ValueError, match="MCGSM has no levels to train one by one"):
-        train(PRESETS["mcgsm-gray-tiny"], files, tmp_path / "m", level="coarse")
-    with pytest.raises(ValueError, match="Silent cannot be trained as a network: it has no loss"):
-        fit_networks(Silent(HalfConfig()), ([], []), TRAINING, tmp_path / "m")
-    assert not list(tmp_path.iterdir())
-
-
-def test_run_with_other_settings_is_not_joined(files: list[Path], tmp_path: Path) -> None:
-    train(PRESET, files, tmp_path / "m", level="coarse")
-    other = replace(PRESET, training=replace(TRAINING, crop=9))
-    for level in ("detail 1", "coarse", None):
-        with pytest.raises(
-            ValueError, match=r"m\.training holds an unfinished training with other"
-        ):
-            train(other, files, tmp_path / "m", level=level)
-    assert (tmp_path / "m.training" / "networks" / "coarse" / "state.pt").is_file()

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from imprior.data.columns import PatchColumns
 from imprior.data.dequantization import Dequantized
-from imprior.models.ride.model import Piece
 from imprior.models.ride.patches import PatchRIDE, PatchRIDEConfig
+from imprior.models.ride.pieces import Piece
 from imprior.train.config import FitConfig
 from imprior.train.fit import fit
 from imprior.train.patches import PatchObjective, as_patches, initialize

@@ -159,7 +159,7 @@ def test_training_helps_and_says_how_much(files: list[Path], tmp_path: Path) -> 
     provenance = checkpoint.read(tmp_path / "m")["provenance"]
     bits = provenance["figures"]["validation_bits_per_value"]
     assert len(bits) == 3 and sum(bits) / 3 < 6.5  # 8 and a little without a model
-    assert seen[-1].bits == pytest.approx(bits[-1], abs=1e-6)
+    assert seen[-1].figure == pytest.approx(bits[-1], abs=1e-6)
     assert all(now.step <= now.total for now in seen)
     assert model.config == CONFIG and provenance["seed"] == 0
     assert provenance["data"] == "8 images" and len(provenance["data_checksum"]) == 64

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,8 +38,7 @@ def bar(args: Namespace, *steps: Any, **options: Any) -> Any:
 def show(args: Namespace, bar: Any, at: Progress) -> None:
     """Shows how far a training is."""
     bar.total, bar.n = at.total, at.step
-    measured = f": {at.bits:.4f} bits/value" * math.isfinite(at.bits)
-    tell(args, bar, at.stage + measured)
+    tell(args, bar, f"{at.stage}: {at.measured}" if at.measured else at.stage)
 
 
 def show_file(bar: Any, done: int, total: int, path: Path) -> None:

@@ -59,9 +59,9 @@ def demo(
     curve: list[float] = []
 
     def note(reached: Progress) -> None:
-        if math.isfinite(reached.bits):  # nothing has been measured before the first steps
-            progress(f"training: {reached.stage}, {reached.bits:.3f} bits per pixel")
-            curve.append(reached.bits)
+        if math.isfinite(reached.figure):  # nothing has been measured before the first steps
+            progress(f"training: {reached.stage}, {reached.figure:.3f} bits per pixel")
+            curve.append(reached.figure)
 
     photographs = [photograph.path for photograph in bundled("train")]
     held_out = [photograph.path for photograph in bundled("test")][: 2 if quick else None]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from imprior.data.batches import Draws, ImageFiles, loader
 from imprior.data.images import Image
-from imprior.train.config import FitConfig
+from imprior.train.config import BITS_PER_DIM, FitConfig
 from imprior.train.learner import Learner
 from imprior.train.logs import Logs, Point
 from imprior.train.progress import Progress
@@ -65,7 +65,7 @@ class Watch(Callback):
         self.open_logs, self.progress, self.sampler = open_logs, progress, sampler
         self.logs: Logs | None = None
         self.recent: list[Tensor] = []  # losses that nobody has looked at, still on the device
-        self.loss = math.nan  # the last one that was looked at, nats per dimension
+        self.loss = math.nan  # the last one that was looked at
         self.channels = 1  # of the images
         self.loss_sum, self.loss_count = 0.0, 0  # since the last validation
         self.curve: list[Point] = []
@@ -138,12 +138,13 @@ class Watch(Callback):
         if saves:
             self._save(trainer, learner, step)
         if trainer.is_global_zero:
-            self.progress(Progress("training", step, self.config.steps, self.bits))
+            steps, metric = self.config.steps, self.config.metric
+            self.progress(Progress("training", step, steps, self.figure, metric))
 
     # -- what it does
 
     @property
-    def bits(self) -> float:
+    def figure(self) -> float:
         """What is monitored, as last measured."""
         return self.curve[-1].validation[self.config.monitor] if self.curve else math.nan
 
@@ -186,8 +187,8 @@ class Watch(Callback):
             self.best, self.best_step = figure, step
             weights = learner.judged.state_dict().items()
             self.best_weights = {name: t.detach().cpu().clone() for name, t in weights}
-        training = self.loss_sum / self.loss_count / math.log(2)
-        rate = self.config.rate(step - 1)
+        loss, rate = self.loss_sum / self.loss_count, self.config.rate(step - 1)
+        training = loss / math.log(2) if BITS_PER_DIM in figures else loss
         self.curve.append(Point(step, training, figures, rate, self._elapsed()))
         self.loss_sum, self.loss_count = 0.0, 0
         if self.logs is not None:

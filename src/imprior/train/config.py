@@ -10,9 +10,12 @@ from typing import Literal
 import torch
 from torch import nn
 
+from imprior.train.progress import BITS
+
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("cosine", "linear", "constant")
 PRECISIONS = ("32", "bf16-mixed", "16-mixed")
+BITS_PER_DIM = "bits_per_dim"  # the metric of networks whose loss is nats per dimension
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class FitConfig:
     precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
     validate_every: int = 1000
     validation_batch: int = 0
-    monitor: str = "bits_per_dim"
+    monitor: str = BITS_PER_DIM
     checkpoint_seconds: float = 60.0
     checkpoint_steps: int = 0
 
@@ -83,6 +86,11 @@ class FitConfig:
         _require("optimizer", self.optimizer in OPTIMIZERS, _one_of(OPTIMIZERS), self.optimizer)
         _require("schedule", self.schedule in SCHEDULES, _one_of(SCHEDULES), self.schedule)
         _require("precision", self.precision in PRECISIONS, _one_of(PRECISIONS), self.precision)
+
+    @property
+    def metric(self) -> str:
+        """What is monitored, as it is told; a value is one dimension of an image."""
+        return BITS if self.monitor == BITS_PER_DIM else self.monitor
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0.

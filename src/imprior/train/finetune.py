@@ -10,7 +10,8 @@ from torch import Tensor
 
 from imprior.models.ride.kernels import Bins
 from imprior.models.ride.mixture import FactorizedMCGSM
-from imprior.models.ride.model import RIDE, Term
+from imprior.models.ride.model import RIDE
+from imprior.models.ride.pieces import Term
 from imprior.train.samples import Whitened
 from imprior.train.stages import Data, Fit, Stage
 from imprior.transforms import causal

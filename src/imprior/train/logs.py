@@ -12,6 +12,7 @@ from typing import Any
 from imprior.data.files import replace_file
 from imprior.data.images import Image, to_float, write
 from imprior.data.sheet import contact_sheet
+from imprior.train.config import BITS_PER_DIM
 
 KINDS = ("csv", "tensorboard")
 
@@ -22,7 +23,7 @@ class Point:
 
     Attributes:
         step: Steps done.
-        training: Mean training loss since the point before, bits per dimension.
+        training: Mean training loss since the point before, in bits if validation is.
         validation: Mean metrics of the validation images.
         learning_rate: Of the last step.
         seconds: Of training, validation included, over all parts of the run.
@@ -37,8 +38,9 @@ class Point:
     def row(self) -> dict[str, float]:
         """All figures under one name each."""
         validation = {f"validation/{name}": value for name, value in self.validation.items()}
+        loss = BITS_PER_DIM if BITS_PER_DIM in self.validation else "loss"
         return {
-            "training/bits_per_dim": self.training,
+            f"training/{loss}": self.training,
             **validation,
             "learning_rate": self.learning_rate,
             "seconds": self.seconds,

@@ -15,7 +15,7 @@ from imprior.base import ImageModel, Part
 from imprior.data.batches import compact
 from imprior.models.ride.model import RIDE
 from imprior.train.networks import NetworkTraining, fit_networks, networks_of
-from imprior.train.progress import Progress
+from imprior.train.progress import BITS, Progress
 from imprior.train.recurrent import RecurrentTraining, fit_recurrent
 from imprior.train.runs import Run
 from imprior.train.samples import Source
@@ -108,8 +108,9 @@ def fit_parts(
         options: For networks, of `imprior.train.fit.fit`.
 
     Returns:
-        Figures: the validation bits per value of each plane of mixtures, and of each network; of
-        networks also the seconds that their training took, all parts of the run together.
+        Figures: on the validation data, the bits per value of each plane of mixtures, and what is
+        monitored of each network; of networks also the seconds that their training took, all parts
+        of the run together.
 
     Raises:
         ValueError: If the images come in a stream and are not for networks; see also `check`.
@@ -119,21 +120,21 @@ def fit_parts(
         options = {"seed": seed, "progress": progress, "level": level, "resume": resume, **options}
         fits = fit_networks(model, pair, training, run.folder / NETWORKS, **options)
         told = [fit.provenance["figures"]["seconds"] for fit in fits.values()]
-        bits = {name: fit.best for name, fit in fits.items()}
-        return {"validation_bits_per_value": bits, "seconds": sum(told)}
+        best = {name: fit.best for name, fit in fits.items()}
+        return {f"validation_{training.fit.metric}": best, "seconds": sum(told)}
     if isinstance(images, StreamedImages):
         raise ValueError(f"{type(model).__name__} is trained on images in memory: give fewer")
     sources = [Source.of(read) for read in images]
     if isinstance(training, ShallowTraining):
         planes = fit_model(model, sources, training, seed, run, progress)
-        return {"validation_bits_per_value": planes}
+        return {f"validation_{BITS}": planes}
     first, *rest = model.parts()
     recurrent = training if isinstance(training, RecurrentTraining) else training.first
     options = {"seed": seed, "progress": progress, "start": start, **options}
     figures = [_fit_first(first, sources, recurrent, run, options)]
     if isinstance(training, PartTrainings):
         figures += fit_model(model, sources, training.rest, seed, run, progress, rest)
-    return {"validation_bits_per_value": figures}
+    return {f"validation_{BITS}": figures}
 
 
 def _images_of(

@@ -17,7 +17,7 @@ class Trainable(Protocol):
     """
 
     def loss(self, batch: Tensor) -> Tensor:
-        """What training lowers: a scalar, mean nats per dimension."""
+        """What training lowers: a scalar, mean nats per dimension if `metrics` has bits of it."""
         ...
 
     def metrics(self, batch: Tensor) -> dict[str, Tensor]:

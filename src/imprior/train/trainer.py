@@ -23,7 +23,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from imprior.train.callbacks import Watch
-from imprior.train.config import FitConfig
+from imprior.train.config import BITS_PER_DIM, FitConfig
 from imprior.train.runs import read_state, write_state
 
 
@@ -48,7 +48,7 @@ class StateFile(CheckpointIO):
 
 
 class Bar(TQDMProgressBar):
-    """Lightning's bar, with the bits per pixel of the training and the monitored figure."""
+    """Lightning's bar, with the training loss, if it can be in bits per pixel, and the figure."""
 
     def __init__(self, watch: Watch) -> None:
         super().__init__(refresh_rate=20)
@@ -72,8 +72,11 @@ class Bar(TQDMProgressBar):
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
         """What stands at the end of the bar."""
-        bits = self.watch.loss / math.log(2) * self.watch.channels
-        return {"bits/px": f"{bits:.3f}", self.watch.config.monitor: f"{self.watch.bits:.4f}"}
+        loss, monitor = self.watch.loss, self.watch.config.monitor
+        figure, bits = f"{self.watch.figure:.4f}", loss / math.log(2) * self.watch.channels
+        if monitor == BITS_PER_DIM:
+            return {"bits/px": f"{bits:.3f}", monitor: figure}
+        return {"loss": f"{loss:.4g}", monitor: figure}
 
 
 def make_trainer(

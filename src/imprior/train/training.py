@@ -107,13 +107,14 @@ def train(
     started = time.monotonic()
     opened, data_checksum = _opened(data, preset, seed)
     begun = None if start is None else recurrent_start(model, start)
-    settings = {"preset": dataclasses.asdict(preset), "seed": seed, "data": data_checksum}
+    # Not the words and figures of the table, which may be mended while a training goes on.
+    what = {
+        name: dataclasses.asdict(getattr(preset, name)) for name in ("config", "training", "data")
+    }
+    settings = {"preset": what, "seed": seed, "data": data_checksum}
     if begun is not None:
         settings["start"] = checkpoint.digest(begun)
-    folder = Path(f"{out}.training")
-    with alone(folder, wait=True):
-        mark = json.dumps(settings, sort_keys=True)
-        run = Run(folder, mark, resume=resume or level is not None)
+    run = _begun(out, settings, resume=resume or level is not None)
     how: dict[str, Any] = {"accelerator": "gpu" if device == "cuda" else device, "start": begun}
     how |= {"level": level, "resume": resume or level is None}
     figures = fit_parts(model, opened, preset.training, seed, run, progress, **how)
@@ -132,6 +133,13 @@ def train(
     }
     _finish(model, out, provenance, run)
     return model
+
+
+def _begun(out: Path, settings: Mapping[str, Any], *, resume: bool) -> Run:
+    """The run of these settings, whose state is beside the model folder."""
+    folder = Path(f"{out}.training")
+    with alone(folder, wait=True):
+        return Run(folder, json.dumps(settings, sort_keys=True), resume=resume)
 
 
 def _opened(

@@ -1,0 +1,139 @@
+"""Presets of denoisers: local models across scales, and flat ones."""
+
+from __future__ import annotations
+
+from imprior.models.local.config import (
+    FlatDenoiserConfig,
+    LocalModelConfig,
+    NetworkConfig,
+    NoiseConfig,
+)
+from imprior.presets.table import COLOUR, GRAY, Preset
+from imprior.train.config import FitConfig
+from imprior.train.networks import Budget, NetworkTraining
+
+KADKHODAIE_2023 = "Kadkhodaie, Guth, Mallat & Simoncelli, Local conditional models, ICLR 2023"
+MOHAN_2020 = "Mohan, Kadkhodaie, Simoncelli & Fernandez-Granda, Bias-free CNNs, ICLR 2020"
+
+
+def _training(steps: int, crop: int, *budgets: Budget, batch: int = 32) -> NetworkTraining:
+    """Adam, its rate falling as a cosine, in half precision, and a moving average."""
+    fit = FitConfig(
+        steps,
+        batch,
+        0.01,
+        betas=(0.9, 0.95),
+        warmup_steps=min(100, steps // 10),
+        final_fraction=0.001,
+        weight_average=0.999,
+        precision="bf16-mixed",
+        validate_every=min(1_000, steps),
+        monitor="error_db",
+    )
+    return NetworkTraining(
+        fit,
+        crop,
+        budgets,
+        turned=True,
+        scales=(0.7, 0.5),
+        validation_share=0.05,
+        validation_size=crop,
+        validation_patches=256,
+    )
+
+
+MODERATE = NoiseConfig(0.4, power=1.5, rescale=False)
+_LIGHT = NetworkConfig(depth=9, width=64, receptive_field=19)
+_LOCAL = NetworkConfig(depth=11, width=64, receptive_field=9)
+_GLOBAL = NetworkConfig(depth=11, width=48, receptive_field=23)
+
+
+def _photographs(channels: int) -> tuple[FlatDenoiserConfig, LocalModelConfig]:
+    flat = FlatDenoiserConfig(channels, _LIGHT, MODERATE, blocks=2)
+    # The low-pass image of a photograph has an eighth of its noise.
+    low = NoiseConfig(power=3.0, rescale=False, weight=1.5)
+    return flat, LocalModelConfig(channels, (_LOCAL,) * 3, _GLOBAL, low_noise=low)
+
+
+_FLAT_GRAY, _LOCAL_GRAY = _photographs(1)
+_FLAT_RGB, _LOCAL_RGB = _photographs(3)
+_COARSER = (
+    Budget("scale-1", batch_size=32),
+    Budget("scale-2", batch_size=64),
+    Budget("low", steps=8_000, batch_size=64),
+)
+
+_TINY_NETWORK = NetworkConfig(depth=3, width=8, receptive_field=5)
+_TINY_TRAINING = _training(30, 16, batch=4)
+_FOR_FIELDS = "photographs, to compare receptive fields; 0.2 M parameters, half an hour on a core"
+
+
+def _as_published(images: int, epochs: int, crop: int, batch: int) -> NetworkTraining:
+    """Adam in single precision, and so many passes; how its rate fell is not told."""
+    steps = epochs * images // batch
+    fit = FitConfig(
+        steps, batch, 0.001, schedule="linear", validate_every=max(1, images // batch),
+        monitor="error_db",
+    )  # fmt: skip
+    return NetworkTraining(fit, crop, validation_size=crop)
+
+
+def _faces(side: int, scales: int, images: int) -> Preset:
+    network = NetworkConfig(depth=21, width=64, receptive_field=9)
+    config = LocalModelConfig(1, (network,) * scales)
+    return Preset(config, _as_published(images, 70, side, 512), GRAY, {}, KADKHODAIE_2023)
+
+
+def _flat_faces(field: int) -> Preset:
+    config = FlatDenoiserConfig(1, NetworkConfig(receptive_field=field))
+    return Preset(config, _as_published(202_499, 70, 160, 512), GRAY, {}, KADKHODAIE_2023)
+
+
+def _field(field: int) -> Preset:
+    config = FlatDenoiserConfig(1, NetworkConfig(21, 32, field))
+    return Preset(config, _training(2_000, 64), GRAY, {}, _FOR_FIELDS)
+
+
+DENOISERS: dict[str, Preset] = {
+    "flat-gray-tiny": Preset(
+        FlatDenoiserConfig(1, _TINY_NETWORK, MODERATE, blocks=2), _TINY_TRAINING, GRAY, {},
+        "seconds, for tests",
+    ),
+    "local-gray-tiny": Preset(
+        LocalModelConfig(1, (_TINY_NETWORK,) * 2, _TINY_NETWORK), _TINY_TRAINING, GRAY, {},
+        "seconds, for tests",
+    ),
+    "local-rgb-tiny": Preset(
+        LocalModelConfig(3, (_TINY_NETWORK,) * 2, _TINY_NETWORK), _TINY_TRAINING, COLOUR, {},
+        "seconds, for tests",
+    ),
+    "flat-gray": Preset(
+        _FLAT_GRAY, _training(20_000, 64), GRAY, {},
+        "grey photographs of any size; 0.26 M parameters, an hour on a core",
+    ),
+    "flat-rgb": Preset(
+        _FLAT_RGB, _training(12_000, 64), COLOUR, {},
+        "colour photographs of any size; 0.27 M parameters, 40 minutes on a core",
+    ),
+    "local-gray": Preset(
+        _LOCAL_GRAY, _training(5_000, 96, *_COARSER, batch=16), GRAY, {},
+        "grey photographs of any size; 0.5 M parameters, 50 minutes on a core",
+    ),
+    "local-rgb": Preset(
+        _LOCAL_RGB, _training(4_000, 96, *_COARSER, batch=16), COLOUR, {},
+        "colour photographs of any size; 0.5 M parameters, 40 minutes on a core",
+    ),
+    "flat-gray-13": _field(13),
+    "flat-gray-43": _field(43),
+    "flat-bsd400": Preset(
+        FlatDenoiserConfig(
+            1, NetworkConfig(20, 64, 41, first_relu=True), NoiseConfig(0.4, power=1, rescale=False)
+        ),
+        _as_published(400 * 500, 70, 50, 128), GRAY, {},
+        f"{MOHAN_2020}; 500 patches of each image and pass",
+    ),
+    "flat-celeba-13": _flat_faces(13),
+    "flat-celeba-43": _flat_faces(43),
+    "local-celeba-160": _faces(160, 2, 202_499),
+    "local-celeba-320": _faces(320, 3, 29_900),
+}  # fmt: skip
