@@ -160,14 +160,20 @@ def _inpaint(parser: ArgumentParser, words: Sequence[str]) -> None:
     missing = parser.add_mutually_exclusive_group(required=True)
     missing.add_argument("--mask", metavar="FILE", help="an image: fill where it is not black")
     missing.add_argument("--box", metavar="X,Y,W,H", help="fill a rectangle: left, top, size")
+    share = "fill all pixels but a random share: 0.1 keeps one in ten"
+    missing.add_argument("--known", type=float, metavar="SHARE", help=share)
     _add(parser, "--out", metavar="DIR", help="the folder for the fillings and a report")
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="how many fillings")
-    methods = "draw given all around, climb to the likeliest, or draw once"
-    parser.add_argument("--method", choices=["gibbs", "map", "draw"], default="gibbs", help=methods)
+    methods = "draw given all around, climb to the likeliest, or draw once; of a denoiser ascent"
+    names = ["gibbs", "map", "draw", "ascent"]
+    parser.add_argument("--method", choices=names, help=f"{methods} (gibbs, or ascent)")
     parser.add_argument("--epochs", type=int, metavar="N", help="of gibbs (100) or map (50)")
     parser.add_argument("--flip", choices=["none", "horizontal", "vertical", "both"],
                         default="none", help="of gibbs: the texture is symmetric")  # fmt: skip
-    _add(parser, "--gray", "--reduce-bits", "--seed", "--json", "--overwrite", "--quiet")
+    intact = "the image is intact: PSNR and SSIM of what was filled in are reported"
+    parser.add_argument("--compare", action="store_true", help=intact)
+    _add(parser, "--gray", "--reduce-bits", "--seed", "--device")
+    _add(parser, "--json", "--overwrite", "--quiet")
 
 
 def _upscale(parser: ArgumentParser, words: Sequence[str]) -> None:
@@ -176,6 +182,10 @@ def _upscale(parser: ArgumentParser, words: Sequence[str]) -> None:
     parser.add_argument("--scale", type=int, choices=[2, 4, 8], default=2, help=times)
     several = "how many of each image; of several also their mean and standard deviation"
     parser.add_argument("--samples", type=int, default=1, metavar="N", help=several)
+    mean = "of a denoiser: write also the least-squares answer (alone with --samples 0)"
+    parser.add_argument("--mean", action="store_true", help=mean)
+    small = "first make images smaller by the scale; PSNR and SSIM to them are reported"
+    parser.add_argument("--shrink", action="store_true", help=small)
     _add(parser, "--temperature")
     _add(parser, "--out", help="a folder; or the name of the output, if there is one input")
     page = "write also a page, index.html, that shows before, after and where samples differ"

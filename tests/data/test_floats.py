@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from torch import Tensor
 
-from imprior.data import images
-from imprior.data.floats import FloatImage, read, read_pages, write
+from imprior.data import floats, images
+from imprior.data.floats import BAND, FloatImage, read, read_pages, write
 from imprior.data.images import Image, ImageError, Metadata
 from imprior.data.loading import to_gray
 
@@ -123,3 +124,45 @@ def test_floats_need_tiff_and_leave_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"a\.png: floats are written as TIFF"):
         write(tmp_path / "a.png", FloatImage(torch.zeros(1, 2, 2), 32, is_float=True))
     assert (tmp_path / "a.png").read_text() == "precious"
+
+
+@pytest.mark.parametrize("bits", [1, 8, 12, 16])
+@pytest.mark.parametrize("height", [BAND - 1, BAND, 2 * BAND + 3])
+def test_images_of_many_rows_are_rounded_like_small_ones(
+    tmp_path: Path, bits: int, height: int
+) -> None:
+    x = 1.5 * torch.rand(3, height, 2) - 0.25
+    write(tmp_path / "a.tiff", FloatImage(x, bits))
+    assert torch.equal(images.read(tmp_path / "a.tiff").pixels, images.to_int(x, bits))
+    write(tmp_path / "b.tiff", FloatImage(x, 32, is_float=True))
+    assert torch.equal(read(tmp_path / "b.tiff").pixels, x)
+
+
+def test_few_rows_are_integers_of_64_bits_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heights: list[int] = []
+
+    def noted(x: Tensor, bits: int) -> Tensor:
+        heights.append(x.shape[1])
+        return images.to_int(x, bits)
+
+    monkeypatch.setattr(floats, "to_int", noted)
+    write(tmp_path / "a.npy", FloatImage(torch.rand(1, 3 * BAND + 1, 2), 8))
+    assert heights == [BAND, BAND, BAND, 1]
+
+
+@pytest.mark.parametrize("is_float", [False, True])
+def test_profile_of_other_colours_is_left_out(tmp_path: Path, is_float: bool) -> None:
+    profile = bytes(16) + b"RGB " + bytes(108)
+    for channels, kept in ((1, None), (3, profile)):
+        pixels = torch.rand(channels, 4, 4)
+        bits = 32 if is_float else 8
+        write(tmp_path / "a.tiff", FloatImage(pixels, bits, is_float, Metadata(icc=profile)))
+        assert read(tmp_path / "a.tiff").metadata.icc == kept
+
+
+def test_what_is_no_number_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"a\.png: cannot be written: .* NaN"):
+        write(tmp_path / "a.png", FloatImage(torch.full((1, 2, 2), torch.nan), 8))
+    assert not list(tmp_path.iterdir())

@@ -29,3 +29,19 @@ def test_noise_does_not_make_steps_free(monkeypatch: pytest.MonkeyPatch) -> None
         clock[0] += 16  # as long for many steps as for few
 
     assert equal_time.steps_within(10.0, run) == 100
+
+
+def test_last_training_is_the_one_that_counts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, taken = [0.0], []
+    monkeypatch.setattr("time.process_time", lambda: clock[0])
+
+    def run(steps: int) -> str:
+        clock[0] += 7 + 0.5 * steps
+        taken.append(steps)
+        return f"model {len(taken)}"
+
+    assert equal_time.train_within(10.0, "small", run) == ("model 4", 20, 17.0)
+    assert taken == [2, 2, 8, 20]
+    assert capsys.readouterr().out == "small: 20 steps\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments import imagenet128, pyramid_levels, pyramid_scaled
+from experiments import equal_time, imagenet128, pyramid_levels, pyramid_scaled
 from imprior import checkpoint
 from imprior.models.pyramids.model import PixelPyramid
 from imprior.presets import PRESETS
@@ -107,7 +107,7 @@ def test_models_get_the_steps_that_their_time_allows(
     assert set(pyramid_scaled.configs()) == set(known)
     monkeypatch.setattr(pyramid_scaled, "configs", lambda: known)
     monkeypatch.setattr(pyramid_scaled, "fit", fit)
-    monkeypatch.setattr(pyramid_scaled, "steps_within", lambda seconds, run: next(steps))
+    monkeypatch.setattr(equal_time, "steps_within", lambda seconds, run: next(steps))
     pyramid_scaled.main(seconds=8.0, batch=3)
     assert taken == [8, 2]
     found = figures()

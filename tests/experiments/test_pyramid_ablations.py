@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments import average_pooling, pyramid_ablations
+from experiments import average_pooling, equal_time, pyramid_ablations
 from experiments.average_pooling import AverageOctave
 from experiments.imagenet128 import photographs
 from imprior.models.pyramids.model import PixelPyramid
@@ -25,7 +25,7 @@ def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_photographs(tmp_path / "data")
     monkeypatch.setenv("IMPRIOR_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(pyramid_ablations, "RESULTS", tmp_path / "results" / "ablations.json")
-    monkeypatch.setattr(pyramid_ablations, "steps_within", lambda seconds, run: 2)
+    monkeypatch.setattr(equal_time, "steps_within", lambda seconds, run: 2)
 
 
 def test_variants_are_trained_measured_and_drawn() -> None:

@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from imprior.data.images import Image, write
 from imprior.models.local.config import FlatDenoiserConfig, NetworkConfig
 from imprior.models.local.denoiser import FlatDenoiser
-from imprior.report import denoise as report
+from imprior.report import before_after
 from imprior.report.denoise import curves, page, write_curves, write_report
 from imprior.report.page import Gallery, Picture
 from imprior.report.tables import Table
@@ -68,7 +68,7 @@ def test_pictures_are_those_of_the_files(tmp_path: Path) -> None:
 
 
 def test_large_images_show_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "MOST_PIXELS", 8)
+    monkeypatch.setattr(before_after, "MOST_PIXELS", 8)
     (result,) = denoised(tmp_path, Wanted())
     before = opened(gallery(result, Wanted()).pictures[0])
     assert (before[..., 0] == np.asarray(Pillow.open(result.path))[6:14, 8:16]).all()
@@ -78,7 +78,7 @@ def test_large_images_show_the_middle(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_many_images_do_not_make_a_page_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MOST_IMAGES", 2)
+    monkeypatch.setattr(before_after, "MOST_IMAGES", 2)
     results = denoised(tmp_path, Wanted(), num=3)
     headings = [section.heading for section in page(results, Wanted()).sections]
     assert headings == ["In figures", "0.png", "1.png", "The others"]

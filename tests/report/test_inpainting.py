@@ -14,12 +14,12 @@ from imprior.data.images import Image
 from imprior.report import figures
 from imprior.report.inpainting import HOLE, deviation, page, write_report
 from imprior.tasks.holes import hole_of_box
-from imprior.tasks.inpaint import Filling
+from imprior.tasks.inpaint import Filling, Inpainting
 from imprior.tasks.inpaint_files import Inpainted, inpaint_files
 from tests.toys import Toy, ToyConfig
 
 
-def inpainted(out: Path, num: int, filling: Filling, channels: int = 1) -> Inpainted:
+def inpainted(out: Path, num: int, filling: Filling, channels: int = 1) -> Inpainted[Inpainting]:
     generator = torch.Generator().manual_seed(0)
     image = Image(torch.randint(256, (channels, 90, 80), generator=generator), 8, path="a/x.png")
     hole = hole_of_box("33,40,5,6", (90, 80))

@@ -11,11 +11,15 @@ import torch
 from PIL import Image as Pillow
 
 from imprior.data.images import Image, write
-from imprior.report import upscale as report
+from imprior.report import before_after
 from imprior.report.page import Gallery
+from imprior.report.tables import Table
 from imprior.report.upscale import page, write_report
-from imprior.tasks.upscale_files import Upscaled, Wanted, upscale_files
+from imprior.tasks.enlargement import Wanted
+from imprior.tasks.upscale_files import Upscaled, upscale_files
+from tests import scales
 from tests.blocks import Blocks, BlocksConfig
+from tests.scales import NearConfig, Scales
 
 
 def upscaled(
@@ -71,7 +75,7 @@ def test_pictures_are_before_after_mean_and_spread(tmp_path: Path, channels: int
 def test_large_images_show_the_same_middle_of_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MOST_PIXELS", 8)
+    monkeypatch.setattr(before_after, "MOST_PIXELS", 8)
     wanted = Wanted(2, 1)
     (result,) = upscaled(tmp_path, wanted, size=(7, 9))
     before, after = (opened(picture.data) for picture in gallery(result, wanted).pictures)
@@ -85,7 +89,7 @@ def test_large_images_show_the_same_middle_of_all(
 def test_many_images_do_not_make_a_page_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MOST_IMAGES", 2)
+    monkeypatch.setattr(before_after, "MOST_IMAGES", 2)
     results = upscaled(tmp_path, Wanted(), num=3)
     assert [section.heading for section in page(results, Wanted()).sections] == [
         "In figures", "0.png", "1.png", "The others",
@@ -95,3 +99,31 @@ def test_many_images_do_not_make_a_page_too_large(
 def test_page_of_a_single_output_lies_beside_it(tmp_path: Path) -> None:
     results = upscaled(tmp_path, Wanted())
     assert write_report(results, Wanted(), tmp_path / "out" / "0.png").parent == tmp_path / "out"
+
+
+@pytest.mark.parametrize("num", [0, 2])
+def test_page_of_images_made_smaller_has_the_figures_and_the_original(
+    tmp_path: Path, num: int
+) -> None:
+    wanted = Wanted(2, num, mean=True, shrink=True)
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        write(tmp_path / "in" / f"{name}.png", Image(scales.picture(1, 27, 30), 8))
+    model = Scales(NearConfig())
+    results = upscale_files(model, [tmp_path / "in"], tmp_path / "out", wanted).results
+    told = page(results, wanted)
+    table = told.sections[0].blocks[1]
+    assert isinstance(table, Table) and [row[0] for row in table.rows] == ["a.png", "b.png", "mean"]
+    methods = ["one sample", "mean of 2"] * (num > 0) + ["least squares", "bicubic", "nearest"]
+    assert list(table.header[1::2]) == [f"{method}, dB" for method in methods]
+    best = max(each.psnr for each in results[0].quality.values())
+    column = table.best[0]
+    assert column is not None and table.rows[0][column] == f"{best:.2f}"
+    found = told.sections[1].blocks[1]
+    assert isinstance(found, Gallery)
+    captions = [picture.caption for picture in found.pictures]
+    assert captions[:2] == ["as it came", "before"]
+    assert any("-expected.png: " in caption or "a.png: " in caption for caption in captions)
+    whole = opened((tmp_path / "in" / "a.png").read_bytes())
+    assert (opened(found.pictures[0].data)[..., 0] == whole[:26]).all()
+    assert f"{best:.2f}" in told.html() and "made smaller first, least squares" in told.colophon

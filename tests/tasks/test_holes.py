@@ -9,7 +9,14 @@ import torch
 
 from imprior.data.images import Image, write
 from imprior.models.baselines.gmm import GMM, GMMConfig
-from imprior.tasks.holes import around, hole_of_box, hole_of_mask, read_with_hole
+from imprior.tasks.holes import (
+    around,
+    hole_of_box,
+    hole_of_mask,
+    hole_of_share,
+    read_with_hole,
+)
+from tests.models.local import small
 from tests.toys import Toy, ToyConfig
 
 
@@ -64,6 +71,41 @@ def test_box_that_is_not_four_numbers_is_refused(box: str) -> None:
 def test_box_of_everything_is_refused() -> None:
     with pytest.raises(ValueError, match="covers the whole image"):
         hole_of_box("0,0,6,7", (7, 6))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_share_of_the_pixels_is_known(share: float) -> None:
+    hole = hole_of_share(share, (20, 30), 4)
+    assert int((~hole).sum()) == round(600 * share)
+    assert torch.equal(hole, hole_of_share(share, (20, 30), 4))
+    assert not torch.equal(hole, hole_of_share(share, (20, 30), 5))
+    assert hole[:10].any() and hole[10:].any() and not hole[:10].all() and not hole[10:].all()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 10.0, float("nan")])
+def test_share_out_of_range_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="share of pixels that is known lies between 0 and 1"):
+        hole_of_share(share, (20, 30))
+
+
+def test_share_of_few_pixels_and_wrong_seed_are_refused() -> None:
+    with pytest.raises(ValueError, match="is all of them: nothing is missing"):
+        hole_of_share(0.9, (2, 2))
+    with pytest.raises(ValueError, match="seed must be at least 0"):
+        hole_of_share(0.5, (2, 2), -1)
+
+
+def test_denoisers_take_any_depth_and_grey_ones_colours(tmp_path: Path) -> None:
+    model, path = small.flat(), tmp_path / "x.png"
+    write(path, Image(noise(3, 6, 7, bits=16), 16))
+    image, hole = read_with_hole(path, model, known=0.5, seed=2)
+    assert image.pixels.shape == (3, 6, 7) and image.bits == 16
+    assert torch.equal(hole, hole_of_share(0.5, (6, 7), 2))
+    image, _ = read_with_hole(path, model, known=0.5, gray=True, reduce_bits=True)
+    assert image.pixels.shape == (1, 6, 7) and image.bits == 16
+    for given in ({"known": 0.5, "box": "1,1,2,2"}, {"known": 0.5, "mask": path}):
+        with pytest.raises(ValueError, match="give one of them"):
+            read_with_hole(path, model, **given)  # type: ignore[arg-type]
 
 
 def test_region_is_the_hole_with_its_margin() -> None:

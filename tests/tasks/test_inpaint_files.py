@@ -13,7 +13,7 @@ from imprior.data.formats.raster import Metadata
 from imprior.data.images import Image, read, write
 from imprior.tasks import unfinished
 from imprior.tasks.holes import hole_of_box
-from imprior.tasks.inpaint import Filling
+from imprior.tasks.inpaint import Filling, Inpainting
 from imprior.tasks.inpaint_files import Inpainted, Progress, inpaint_files
 from tests.toys import Toy, ToyConfig
 
@@ -27,7 +27,9 @@ def picture(channels: int = 1, bits: int = 8, name: str = "x.png") -> Image:
     return Image(pixels, bits, Metadata(resolution=(72.0, 72.0)), channels in (2, 4), name)
 
 
-def run(image: Image, out: Path, filling: Filling = FILLING, **options: object) -> Inpainted:
+def run(
+    image: Image, out: Path, filling: Filling = FILLING, **options: object
+) -> Inpainted[Inpainting]:
     model = Toy(ToyConfig(len(image.pixels), image.bits))
     return inpaint_files(model, image, HOLE, out, filling, **options)  # type: ignore[arg-type]
 
@@ -57,7 +59,8 @@ def test_files_keep_known_pixels_depth_and_resolution(
     image = picture(channels, bits, name)
     result = run(image, tmp_path / "new", Filling("draw"), num=2)
     assert sorted(contents(tmp_path / "new")) == [f"000{suffix}", f"001{suffix}", f"best{suffix}"]
-    assert result.best.name == f"best{suffix}"
+    assert result.best is not None and result.best.name == f"best{suffix}"
+    assert result.mean is None and not result.notes
     for path in (*result.files, result.best):
         written = read(path)
         assert torch.equal(written.pixels[:, ~HOLE], image.pixels[:, ~HOLE])
@@ -80,10 +83,14 @@ def test_filling_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
 def test_progress_is_told_after_each_epoch(tmp_path: Path) -> None:
     told: list[Progress] = []
     result = run(picture(), tmp_path, num=2, progress=told.append)
-    assert [(at.sample, at.epoch) for at in told] == [(s, e) for s in (0, 1) for e in range(5)]
-    assert all((at.num, at.epochs) == (2, 4) for at in told)
-    assert [at.log_prob for at in told[:5]] == list(result.fillings[0].log_probs)
-    assert [at.acceptance for at in told[5:]] == [None, *result.fillings[1].acceptances]
+    shares = [(e + 1) / 5 for e in range(5)]
+    expected = [(s, share) for s in (0, 1) for share in shares]
+    assert [(at.sample, at.stage.share) for at in told] == expected
+    assert all(at.num == 2 and at.stage.notable for at in told)
+    for epoch, (at, value) in enumerate(zip(told, result.fillings[0].log_probs, strict=False)):
+        assert at.stage.text.startswith(f"epoch {epoch} of 4: log-probability {value:.1f} nats")
+    for at, rate in zip(told[6:], result.fillings[1].acceptances, strict=True):
+        assert at.stage.text.endswith(f", {rate:.1%} accepted")
 
 
 @pytest.mark.parametrize("steps", [1, 4, 6, 9])
@@ -109,7 +116,7 @@ def test_killed_run_goes_on_from_what_was_saved(
     monkeypatch.setattr(unfinished, "SECONDS_BETWEEN_SAVES", 0.0)
 
     def die(at: Progress) -> None:
-        if at.epoch == 2:
+        if at.stage.text.startswith("epoch 2 "):
             raise SystemExit
 
     with pytest.raises(SystemExit):
@@ -117,7 +124,7 @@ def test_killed_run_goes_on_from_what_was_saved(
     assert list(contents(tmp_path / "cut")) == [".inpainting"]
     told: list[Progress] = []
     run(picture(), tmp_path / "cut", progress=told.append)
-    assert [at.epoch for at in told] == [2, 3, 4]
+    assert [at.stage.text[:7] for at in told] == ["epoch 2", "epoch 3", "epoch 4"]
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
@@ -155,7 +162,7 @@ def test_damaged_state_is_told(tmp_path: Path) -> None:
         run(picture(), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["000.png", "best.png", "index.html", "deviation.png"])
+@pytest.mark.parametrize("name", ["000.png", "best.png", "mean.png", "index.html", "deviation.png"])
 def test_nothing_is_replaced_unasked(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
     with pytest.raises(ValueError, match=f"{name} is there already"):

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from imprior.data.images import read
-from imprior.tasks.sample import sample, sample_files, stream
+from imprior.base import ImageModel
+from imprior.data.images import read, to_int
+from imprior.inference.synthesis import Moment, synthesize
+from imprior.tasks.sample import DEPTH, sample, sample_files, stream
+from tests.scales import Near, NearConfig, Scales
 from tests.toys import Toy, ToyConfig
 
 
@@ -64,3 +67,33 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
     assert len(list(sample_files(model, tmp_path, (2, 2), 3, overwrite=True))) == 4
     assert read(tmp_path / "001.png").bits == 8
+
+
+@pytest.mark.parametrize("model", [Near(NearConfig(3)), Scales(NearConfig(3))])
+def test_denoisers_draw_images_of_any_size_in_8_bits(model: ImageModel, tmp_path: Path) -> None:
+    *files, _sheet = sample_files(model, tmp_path, (13, 18), 2, seed=4)
+    drawn = [read(path) for path in files]
+    assert all(image.bits == DEPTH and image.pixels.shape == (3, 13, 18) for image in drawn)
+    assert not torch.equal(drawn[0].pixels, drawn[1].pixels)
+    alone = synthesize(model, (13, 18), generator=stream(4, 1))  # type: ignore[arg-type]
+    assert torch.equal(to_int(alone[0], DEPTH), drawn[1].pixels)
+
+
+def test_watcher_is_told_which_image_it_is() -> None:
+    told: list[tuple[int, Moment]] = []
+    list(sample(Near(NearConfig()), (9, 9), 2, watch=lambda n, at: told.append((n, at))))
+    assert sorted({number for number, _ in told}) == [0, 1]
+
+
+def test_temperature_is_not_for_denoisers(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a denoiser draws at temperature 1 only, got 2"):
+        list(sample_files(Near(NearConfig()), tmp_path / "o", (4, 4), 1, temperature=2.0))
+    assert not (tmp_path / "o").exists()
+
+
+def test_models_that_draw_nothing_are_refused() -> None:
+    class Bare(ImageModel):
+        config_class = ToyConfig
+
+    with pytest.raises(ValueError, match="sample needs a model that is a Sampler; Bare is not"):
+        list(sample(Bare(ToyConfig()), (4, 4)))

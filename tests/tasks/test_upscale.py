@@ -9,8 +9,13 @@ import torch
 from torch import Tensor
 
 from imprior.base import Sampler
-from imprior.tasks.upscale import Spread, upscale
+from imprior.data.images import to_float, to_int
+from imprior.inference.synthesis import enlarge
+from imprior.tasks.sample import stream
+from imprior.tasks.upscale import Spread, expected, upscale
+from tests import scales
 from tests.blocks import Blocks, BlocksConfig, Details
+from tests.scales import NearConfig, Scales
 
 
 def picture(channels: int = 1, height: int = 5, width: int = 6, bits: int = 8) -> Tensor:
@@ -132,3 +137,61 @@ def test_one_sample_has_no_deviation() -> None:
     spread.add(picture())
     with pytest.raises(ValueError, match="at least 2 samples, got 1"):
         _ = spread.deviation
+
+
+# -- denoisers, from which details are drawn by ascent
+
+DENOISER = Scales(NearConfig())
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_denoiser_makes_integers_whose_blocks_have_the_given_means(bits: int) -> None:
+    coarse = scales.picture(bits=bits)
+    for x in (
+        *upscale(DENOISER, coarse, 4, bits=bits),
+        expected(DENOISER, coarse, 4, bits=bits),
+    ):
+        assert x.shape == (1, 20, 24) and x.dtype == torch.int64
+        assert int(x.min()) >= 0 and int(x.max()) < 2**bits
+        means = x.double().unflatten(1, (-1, 4)).unflatten(3, (-1, 4)).mean((2, 4))
+        assert (means - coarse).abs().max() <= 0.5
+
+
+def test_numbered_sample_of_a_denoiser_is_the_same_alone() -> None:
+    coarse = scales.picture()
+    four = list(upscale(DENOISER, coarse, 4, 4, bits=8, seed=5))
+    start = to_float(coarse, 8, torch.float64)[None]
+    alone = enlarge(DENOISER, start, 2, generator=stream(5, 2))
+    assert torch.equal(to_int(alone[0], 8), four[2])
+    assert len({tuple(x.flatten().tolist()) for x in four}) == 4
+    assert all(map(torch.equal, four, upscale(DENOISER, coarse, 4, 2, bits=8, seed=5)))
+
+
+def test_least_squares_answer_is_the_conditional_mean() -> None:
+    coarse = scales.picture()
+    low = to_float(coarse, 8, torch.float64)[None]
+    middle = DENOISER.join(low, DENOISER.mean(low))
+    mean = DENOISER.join(middle, DENOISER.mean(middle))[0]
+    found = [expected(DENOISER, coarse, 4, bits=8, seed=seed) for seed in (0, 1)]
+    assert torch.equal(*found), "noise hardly matters"
+    assert (found[0] - 255 * mean).abs().max() < 0.6
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"factor": 8}, "2 scales of details, which make images up to 4 times as large"),
+        ({"temperature": 0.5}, "a denoiser draws at temperature 1 only, got 0.5"),
+        ({"bits": None}, "Scales takes floats: say the depth"),
+        ({"coarse": scales.picture(3)}, "takes images of shape"),
+    ],
+)
+def test_what_a_denoiser_cannot_is_refused(options: dict[str, object], named: str) -> None:
+    arguments = {"coarse": scales.picture(), "factor": 2, "bits": 8, **options}
+    with pytest.raises(ValueError, match=named):
+        list(upscale(DENOISER, **arguments))  # type: ignore[arg-type]
+
+
+def test_models_that_draw_details_have_no_least_squares_answer() -> None:
+    with pytest.raises(ValueError, match=r"Blocks draws details .* --samples 8 writes the mean"):
+        expected(Blocks(BlocksConfig()), picture(), 2)

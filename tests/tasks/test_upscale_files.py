@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tifffile
 import torch
 
+from imprior.base import Multiscale
 from imprior.data.formats.raster import Metadata
-from imprior.data.images import Image, read, write
-from imprior.tasks import upscale_files as module
-from imprior.tasks.upscale import upscale
-from imprior.tasks.upscale_files import Wanted, upscale_files
+from imprior.data.images import Image, read, to_float, write
+from imprior.tasks import enlargement as module
+from imprior.tasks.denoise import Quality, quality
+from imprior.tasks.enlargement import Wanted
+from imprior.tasks.upscale import expected, upscale
+from imprior.tasks.upscale_files import Upscaled, total, upscale_files
+from tests import scales
 from tests.blocks import Blocks, BlocksConfig
+from tests.scales import Near, NearConfig, Scales
 
 GREY = Blocks(BlocksConfig())
 TWO = Wanted(num=2)
@@ -160,3 +166,98 @@ def test_several_pages_and_continuous_models_are_refused(
     monkeypatch.setattr(Blocks, "bits", None)
     done = upscale_files(GREY, [tmp_path / "x.tif"], tmp_path / "out", TWO)
     assert "image files hold integers; Blocks makes others" in done.failures[0].reason
+
+
+# -- denoisers, the least-squares answer, and images made smaller first
+
+
+def enlarged(
+    folder: Path, wanted: Wanted, bits: int = 8, size: tuple[int, int] = (13, 18)
+) -> Upscaled:
+    pixels = scales.picture(1, *size, bits=bits)
+    write(folder / "x.png", Image(pixels, bits))
+    model = Scales(NearConfig())
+    (result,) = upscale_files(model, [folder / "x.png"], folder / "out", wanted).results
+    return result
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_denoiser_makes_files_of_the_depth_of_the_input(tmp_path: Path, bits: int) -> None:
+    result = enlarged(tmp_path, Wanted(4, 2, mean=True), bits)
+    coarse, model = read(tmp_path / "x.png").pixels, Scales(NearConfig())
+    drawn = list(upscale(model, coarse, 4, 2, bits=bits))
+    for path, x in zip(result.files, drawn, strict=True):
+        assert torch.equal(read(path).pixels, x) and read(path).bits == bits
+    assert result.expected is not None and result.expected.endswith("out/x-expected.png")
+    assert torch.equal(read(result.expected).pixels, expected(model, coarse, 4, bits=bits))
+    assert result.first == result.files[0] and not result.quality and result.small is None
+
+
+def test_least_squares_answer_alone_has_the_first_name(tmp_path: Path) -> None:
+    result = enlarged(tmp_path, Wanted(2, 0, mean=True))
+    assert contents(tmp_path / "out").keys() == {"x.png"}
+    assert result.files == () and result.first == result.expected == str(tmp_path / "out" / "x.png")
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        Wanted(num=0)
+
+
+def test_images_made_smaller_are_compared_with(tmp_path: Path) -> None:
+    result = enlarged(tmp_path, Wanted(4, 2, mean=True, shrink=True))
+    assert result.shape == (1, 12, 16) and result.small is not None
+    assert read(result.small).pixels.shape == (1, 3, 4)
+    assert list(result.quality) == ["sample", "mean", "expected", "bicubic", "nearest"]
+    clean = to_float(read(tmp_path / "x.png").pixels[:, :12, :16], 8, torch.float64)
+    files = {"sample": result.files[0], "mean": result.mean, "expected": result.expected}
+    for way, path in files.items():
+        assert path is not None
+        by_hand = quality(clean, to_float(read(path).pixels, 8, torch.float64))
+        assert result.quality[way].psnr == pytest.approx(by_hand.psnr, abs=1e-9)
+        assert result.quality[way].ssim == pytest.approx(by_hand.ssim, abs=1e-9)
+    assert result.record()["quality"]["mean"]["psnr"] == result.quality["mean"].psnr
+
+
+def test_pyramids_are_made_smaller_as_they_see_it(photos: Path, tmp_path: Path) -> None:
+    wanted = Wanted(2, shrink=True)
+    (result,) = upscale_files(GREY, [photos / "a.png"], tmp_path / "out", wanted).results
+    assert result.small is not None
+    assert torch.equal(read(result.small).pixels, picture().pixels[:, 1:4:2, 1:6:2])
+    assert list(result.quality) == ["sample", "bicubic", "nearest"]
+    assert result.quality["sample"].ssim is None, "of 4 x 6 pixels"
+
+
+def test_images_smaller_than_the_scale_are_named_and_the_others_done(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", Image(scales.picture(1, 3, 9), 8))
+    write(tmp_path / "b.png", Image(scales.picture(1, 4, 4), 8))
+    done = upscale_files(Scales(NearConfig()), [tmp_path], tmp_path / "out", Wanted(4, shrink=True))
+    (failure,) = done.failures
+    assert "3 x 9 pixels cannot be made 4 times smaller" in failure.reason
+    assert [Path(each.path).name for each in done.results] == ["b.png"]
+
+
+def test_total_is_the_mean_over_images(tmp_path: Path) -> None:
+    result = enlarged(tmp_path, Wanted(2, shrink=True))
+    other = replace(result, quality={"sample": Quality(10.0, None)})
+    one = replace(result, quality={"sample": Quality(20.0, 0.5)})
+    assert total([one, other]) == {"sample": Quality(15.0, 0.5)} and total([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted", "named"),
+    [
+        (Scales(NearConfig()), Wanted(8), "up to 4 times as large"),
+        (Scales(NearConfig()), Wanted(temperature=0.0), "temperature 1 only"),
+        (GREY, Wanted(mean=True), "Blocks draws details"),
+    ],
+)
+def test_what_the_model_cannot_is_said_once_before_anything_is_read(
+    tmp_path: Path, model: Multiscale, wanted: Wanted, named: str
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        upscale_files(model, [tmp_path / "no file"], tmp_path / "out", wanted)
+
+
+def test_trouble_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Near, "denoise", lambda model, y: 5 * y)
+    result = enlarged(tmp_path, Wanted(2, 2))
+    noted = "scale 0: the noise grew instead of falling"
+    assert result.notes == (f"sample 1, {noted}", f"sample 2, {noted}")

@@ -14,13 +14,14 @@ from imprior.cli import terminal
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-    from imprior.base import Denoiser
+    from imprior.denoisers import Denoiser
     from imprior.tasks.denoise_files import Denoised
 
 
 def denoise(args: Namespace) -> int:
     """Removes the noise of images."""
-    from imprior.base import Denoiser, require
+    from imprior.base import require
+    from imprior.denoisers import Denoiser
     from imprior.report.denoise import write_report
     from imprior.tasks.denoise_files import Wanted, denoise_files
 
@@ -111,7 +112,7 @@ def _sigmas(text: str) -> list[float]:
 
 
 def _figures(sigma: str, figures: Mapping[str, Any], what: str) -> str:
-    from imprior.report.denoise import decibel, similarity
+    from imprior.report.before_after import decibel, similarity
 
     found = [figures["noisy"], figures, *figures["against"].values()]
     cells = [f"{decibel(each['psnr'])}/{similarity(each['ssim'])}" for each in found]

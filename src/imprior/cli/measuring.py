@@ -24,7 +24,7 @@ _OF_LIKELIHOODS = {
 
 def evaluate(args: Namespace) -> int:
     """Tells how well a model knows images: bits per value, or of a denoiser PSNR and SSIM."""
-    from imprior.base import Denoiser
+    from imprior.denoisers import Denoiser
 
     model = terminal.load(args)
     unfit = _OF_LIKELIHOODS if isinstance(model, Denoiser) else _OF_DENOISERS

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 
 from imprior.data import images
-from imprior.data.files import replace_file
-from imprior.data.formats import tiff
-from imprior.data.formats.raster import ImageError, Metadata, Raster
-from imprior.data.images import Image, to_float, to_int
+from imprior.data.formats.raster import ImageError, Metadata, Raster, explained, smallest_dtype
+from imprior.data.images import to_float, to_int
 from imprior.data.loading import to_gray
 
 TIFF = (".tif", ".tiff")
+BAND = 256  # rows that are rounded at a time, so that memory does not grow with the image
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +74,7 @@ def read_pages(path: str | os.PathLike[str], *, gray: bool = False) -> Iterator[
     Raises:
         ImageError: If the file cannot be read faithfully, or holds NaN or infinity.
     """
-    with images.explained(path, "read"):
+    with explained(path, "read"):
         for raster in images.rasters(Path(path), first=0, floats=True):
             yield _image(raster, os.fspath(path), gray)
 
@@ -88,17 +87,23 @@ def write(path: str | os.PathLike[str], image: FloatImage) -> None:
     Raises:
         ImageError: If the format cannot hold the picture, or the disk the file.
     """
-    if not image.is_float:
-        pixels = to_int(image.pixels, image.bits)
-        images.write(path, Image(pixels, image.bits, image.metadata, image.alpha, image.path))
-        return
-    with images.explained(path, "written"):
-        if Path(path).suffix.lower() not in TIFF:
+    with explained(path, "written"):
+        if image.is_float and Path(path).suffix.lower() not in TIFF:
             raise ImageError("floats are written as TIFF: give it the suffix .tiff")
-        kind = np.dtype(f"float{image.bits}")
-        samples: Any = image.pixels.cpu().permute(1, 2, 0).numpy().astype(kind, order="C")
-        raster = Raster(samples, image.bits, image.alpha, image.metadata)
-        replace_file(Path(path), tiff.encode(raster))
+        raster = Raster(_samples(image), image.bits, image.alpha, image.metadata)
+    images.write_raster(path, raster)
+
+
+def _samples(image: FloatImage) -> Any:
+    """What the file holds, (H, W, C), some rows at a time: integers are int64 in between."""
+    kind = np.dtype(f"float{image.bits}") if image.is_float else smallest_dtype(image.bits)
+    channels, height, width = image.pixels.shape
+    samples = np.empty((height, width, channels), kind)
+    for top in range(0, height, BAND):
+        x = image.pixels[:, top : top + BAND]
+        x = x if image.is_float else to_int(x, image.bits)
+        samples[top : top + BAND] = x.cpu().permute(1, 2, 0).numpy()
+    return samples
 
 
 def _image(raster: Raster, path: str, gray: bool) -> FloatImage:

@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,15 @@ from torch import Tensor
 
 from imprior.data.files import replace_file
 from imprior.data.formats import jpeg_webp, npy, png, tiff
-from imprior.data.formats.raster import ImageError, Metadata, Raster, Samples, smallest_dtype
+from imprior.data.formats.raster import (
+    ImageError,
+    Metadata,
+    Raster,
+    Samples,
+    explained,
+    smallest_dtype,
+    without_wrong_profile,
+)
 
 __all__ = [
     "LOSSY", "SUFFIXES", "Image", "ImageError", "Metadata",
@@ -52,8 +59,6 @@ _DECODERS: dict[bytes, Callable[[Path], Raster]] = {
     b"\x93NUMPY": npy.decode,
 }
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the latter two: beyond 4 GiB
-
-_COLOUR_SPACES = {1: b"GRAY", 3: b"RGB "}  # as a profile's header names them
 
 SUFFIXES = tuple(_ENCODERS)
 
@@ -130,12 +135,19 @@ def write(path: str | os.PathLike[str], image: Image, *, lossy: bool = False) ->
         ImageError: If the format cannot hold the pixels as they are, or the disk the file.
     """
     with explained(path, "written"):
+        raster = _raster(image)
+    write_raster(path, raster, lossy=lossy)
+
+
+def write_raster(path: str | os.PathLike[str], raster: Raster, *, lossy: bool = False) -> None:
+    """Writes samples as their file has them; see `write`."""
+    with explained(path, "written"):
         suffix = Path(path).suffix.lower()
         if suffix not in _ENCODERS:
             raise ImageError(f"cannot be written: the suffix is one of {', '.join(SUFFIXES)}")
         if suffix in LOSSY and not lossy:
             raise ImageError("JPEG changes pixel values; ask for it with lossy=True, or write PNG")
-        replace_file(Path(path), _ENCODERS[suffix](_raster(image)))
+        replace_file(Path(path), _ENCODERS[suffix](without_wrong_profile(raster)))
 
 
 def to_float(x: Tensor, bits: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -158,7 +170,7 @@ def to_float(x: Tensor, bits: int, dtype: torch.dtype = torch.float32) -> Tensor
     _check_bits(bits)
     if x.is_floating_point():
         raise ValueError(f"to_float takes integers, got {x.dtype}")
-    return x.to(dtype) / (2**bits - 1)
+    return x.to(dtype).div_(2**bits - 1)
 
 
 def to_int(x: Tensor, bits: int) -> Tensor:
@@ -196,22 +208,6 @@ def _check_bits(bits: int) -> None:
         raise ImageError(f"bits is 1 to 16, got {bits}")
 
 
-@contextmanager
-def explained(path: str | os.PathLike[str], done: str) -> Iterator[None]:
-    """Makes one line that begins with the path of whatever goes wrong."""
-    try:
-        yield
-    except ImageError as error:
-        raise ImageError(f"{os.fspath(path)}: {error}") from error
-    except MemoryError as error:
-        raise ImageError(f"{os.fspath(path)}: needs more memory than there is") from error
-    except Exception as error:  # on damaged files the libraries raise nearly anything
-        system = getattr(error, "strerror", None)
-        doubt = "" if system or done == "written" else "; it may be damaged or cut short"
-        reason = " ".join((system or str(error) or type(error).__name__).split())
-        raise ImageError(f"{os.fspath(path)}: cannot be {done}{doubt}: {reason}") from error
-
-
 def rasters(path: Path, first: int, *, floats: bool = False) -> Iterator[Raster]:
     """What a file of any format holds from page `first` on; see `tiff.decode` for `floats`."""
     if path.exists() and not path.is_file():
@@ -242,9 +238,4 @@ def _raster(image: Image) -> Raster:
         )
     channels_last = image.pixels.cpu().permute(1, 2, 0).numpy()
     samples: Samples = channels_last.astype(smallest_dtype(image.bits), order="C")
-    metadata = image.metadata
-    if metadata.icc is not None:
-        space = metadata.icc[16:20]
-        if space != _COLOUR_SPACES.get(samples.shape[2] - image.alpha, space):
-            metadata = replace(metadata, icc=None)
-    return Raster(samples, image.bits, image.alpha, metadata)
+    return Raster(samples, image.bits, image.alpha, image.metadata)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import torch
@@ -118,16 +117,11 @@ def sample_prior(
     """Draws images of which nothing is known.
 
     Arguments:
-        denoise: Blind denoiser of images (B, C, H, W).
         shape: (C, H, W) of an image.
-        schedule: Of the ascent.
-        count: How many images.
         center: Mean of the first iterate. Denoisers without biases scale with their input: begun
             at 0, as published, an image ends with next to no contrast and must be stretched.
-        generator: Where the randomness comes from.
-        batch_size: Images at a time.
         device: Where the images are, and the denoiser.
-        callback: Is told of every iteration of every batch.
+        denoise, schedule, count, generator, batch_size, callback: As in `solve`.
 
     Returns:
         `Samples` with images of shape (count, 1, C, H, W), float32.
@@ -135,19 +129,12 @@ def sample_prior(
     Raises:
         ValueError: If `count` or `batch_size` is less than 1, or shapes do not fit.
     """
+
+    def draw(start: Tensor, generators: Sequence[torch.Generator]) -> Drawn:
+        return ascend(denoise, start, schedule, generators=generators, callback=callback)
+
     start = torch.full((1, *shape), center, device=device)
-    draw = partial(_ascend_from, denoise, schedule, callback)
     return draw_samples(draw, start, count, generator=generator, batch_size=batch_size)
-
-
-def _ascend_from(
-    denoise: Denoise,
-    schedule: Schedule | None,
-    callback: Callable[[Iteration], None] | None,
-    start: Tensor,
-    generators: Sequence[torch.Generator],
-) -> Drawn:
-    return ascend(denoise, start, schedule, generators=generators, callback=callback)
 
 
 def constrained(denoise: Denoise, operator: Operator, measured: Tensor) -> Denoise:
@@ -202,8 +189,8 @@ def solve(
 
     def draw(m: Tensor, generators: Sequence[torch.Generator]) -> Drawn:
         middle = torch.full((len(m), *operator.shape), center, dtype=_real(m), device=m.device)
-        knowing = constrained(denoise, operator, m)
-        return _ascend_from(knowing, schedule, callback, operator.enforce(middle, m), generators)
+        knowing, start = constrained(denoise, operator, m), operator.enforce(middle, m)
+        return ascend(knowing, start, schedule, generators=generators, callback=callback)
 
     return draw_samples(draw, measured, count, generator=generator, batch_size=batch_size)
 

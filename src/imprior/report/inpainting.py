@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from imprior.data.files import replace_file
-from imprior.report import figures
+from imprior.report import ascents, figures
 from imprior.report.page import Block, Fact, Facts, Gallery, Page, Picture, Section
 from imprior.report.tables import Table, seconds
+from imprior.tasks.filling import Attempt
 from imprior.tasks.holes import Region, around
-from imprior.tasks.inpaint import MARGIN, Inpainting
-from imprior.tasks.inpaint_files import DEVIATION, PAGE, Inpainted
+from imprior.tasks.inpaint import MARGIN, Filling, Inpainting
+from imprior.tasks.inpaint_ascent import Ascending
+from imprior.tasks.inpaint_files import DEVIATION, PAGE, Inpainted, average
+from imprior.tasks.inpaint_quality import Comparison
 
 METHODS = {
     "gibbs": "Metropolis within Gibbs: overlapping patches of the hole were drawn anew, again and "
@@ -27,8 +31,13 @@ METHODS = {
 HOLE = (217, 100, 58)  # the accent of diagrams
 
 
-def write_report(result: Inpainted, out: Path) -> Path:
+def write_report(result: Inpainted[Any], out: Path, compared: Comparison | None = None) -> Path:
     """Writes the page and, of several fillings, a picture of their standard deviation.
+
+    Arguments:
+        result: What to tell of.
+        out: The folder.
+        compared: How close the fillings come, if that was asked for.
 
     Returns:
         The page.
@@ -42,11 +51,11 @@ def write_report(result: Inpainted, out: Path) -> Path:
         everywhere[_region(result)] = spread
         picture = figures.heat(everywhere, _limit(result, spread))
         replace_file(out / DEVIATION, figures.png(picture))
-    replace_file(out / PAGE, page(result, spread).html().encode())
+    replace_file(out / PAGE, page(result, spread, compared).html().encode())
     return out / PAGE
 
 
-def deviation(fillings: Sequence[Inpainting]) -> Tensor | None:
+def deviation(fillings: Sequence[Attempt]) -> Tensor | None:
     """Standard deviation over fillings, mean of channels, in grey levels: float64 (h, w).
 
     Returns:
@@ -57,35 +66,45 @@ def deviation(fillings: Sequence[Inpainting]) -> Tensor | None:
     return torch.stack([filling.x for filling in fillings]).double().std(0).mean(0)
 
 
-def page(result: Inpainted, spread: Tensor | None) -> Page:
+def page(result: Inpainted[Any], spread: Tensor | None, compared: Comparison | None = None) -> Page:
     """The report; `spread` as `deviation` gives it."""
     num = len(result.fillings)
     what = "a filling" if num == 1 else f"{num} fillings"
     sections = [Section("Before and after", _before_and_after(result))]
     if spread is not None:
         sections.append(Section("Where fillings differ", _differences(result, spread)))
-    filling = result.filling
+    if compared is not None:
+        sections.append(Section("How close they come", ascents.comparison(result, compared)))
+    course, settings = _told(result)
     return Page(
         title="A hole in an image, filled",
         lead=f"{int(result.hole.sum()):,} pixels of {Path(result.image.path).name or 'an image'} "
-        f"were missing. Here is {what} in keeping with the others, as a probability model of "
-        "images sees it. No known pixel was changed.",
-        sections=[*sections, Section("How it went", _course(result))],
-        colophon=f"imprior inpaint, method {filling.method}, {filling.num_epochs} epochs, "
-        f"seed {result.seed}",
+        f"were missing. Here is {what} in keeping with the others, as a model of images "
+        "sees it. No known pixel was changed.",
+        sections=[*sections, Section("How it went", course)],
+        colophon=f"imprior inpaint, method {result.filling.method}, {settings}, seed {result.seed}",
     )
 
 
-def _region(result: Inpainted) -> Region:
+def _told(result: Inpainted[Any]) -> tuple[list[Block], str]:
+    """How it went, and what was asked for."""
+    filling = result.filling
+    if isinstance(filling, Ascending):
+        return ascents.course(result), ascents.settings(filling)
+    assert isinstance(filling, Filling)  # the only other one
+    return _course(result, filling), f"{filling.num_epochs} epochs"
+
+
+def _region(result: Inpainted[Any]) -> Region:
     return around(result.hole, MARGIN)
 
 
-def _limit(result: Inpainted, spread: Tensor) -> float:
+def _limit(result: Inpainted[Any], spread: Tensor) -> float:
     """Where the colours of deviations end; what is known deviates nowhere and does not count."""
     return figures.upper_limit(spread[result.hole[_region(result)]])
 
 
-def _before_and_after(result: Inpainted) -> list[Block]:
+def _before_and_after(result: Inpainted[Any]) -> list[Block]:
     region, bits = _region(result), result.image.bits
     gap = result.hole[region]
     before = figures.to_rgb(result.image.pixels[:, *region], bits)
@@ -99,22 +118,25 @@ def _before_and_after(result: Inpainted) -> list[Block]:
     for number, (file, done) in enumerate(zip(result.files, result.fillings, strict=True), 1):
         alt = f"The same part with the hole filled, filling {number}."
         after.append(picture(figures.to_rgb(done.x, bits), alt, file.name))
-    likeliest = max(result.fillings, key=lambda done: done.best_log_prob)
-    best = figures.to_rgb(likeliest.best, bits)
+    shown = [
+        picture(before, "The part around the hole, which is coloured.", "before"),
+        picture(mask, "The mask: white where pixels were missing.", "mask"),
+    ]
+    if result.best is not None:
+        _, best = max((done.likeliest for done in result.fillings), key=lambda pair: pair[0])
+        caption = f"most probable: {result.best.name}"
+        shown.append(picture(figures.to_rgb(best, bits), "The most probable state.", caption))
+    if result.mean is not None:
+        mean = figures.to_rgb(average(result.fillings), bits)
+        shown.append(picture(mean, "The mean of the fillings.", f"mean: {result.mean.name}"))
     return [
         "The part of the image around the hole.",
-        Gallery(
-            [
-                picture(before, "The part around the hole, which is coloured.", "before"),
-                picture(mask, "The mask: white where pixels were missing.", "mask"),
-                picture(best, "The most probable state.", f"most probable: {result.best.name}"),
-            ]
-        ),
+        Gallery(shown),
         Gallery(after, columns=4 if len(after) > 3 else 3),
     ]
 
 
-def _differences(result: Inpainted, spread: Tensor) -> list[Block]:
+def _differences(result: Inpainted[Any], spread: Tensor) -> list[Block]:
     limit = _limit(result, spread)
     shown = figures.png(figures.heat(spread, limit))
     scale = figures.png(figures.heat(torch.linspace(0, limit, 512).expand(14, -1), limit))
@@ -130,13 +152,13 @@ def _differences(result: Inpainted, spread: Tensor) -> list[Block]:
     ]
 
 
-def _course(result: Inpainted) -> list[Block]:
+def _course(result: Inpainted[Inpainting], filling: Filling) -> list[Block]:
     fillings = result.fillings
-    kind = "log-density" if result.filling.method == "map" else "log-probability"
+    kind = "log-density" if filling.method == "map" else "log-probability"
     log_probs = [done.log_probs for done in fillings]
     chart = figures.traces(log_probs, x_label="epoch", y_label=f"{kind}, nats")
     last = ", ".join(f"{done.log_probs[0]:.0f} to {done.log_probs[-1]:.0f}" for done in fillings)
-    blocks: list[Block] = [METHODS[result.filling.method], _facts(result)]
+    blocks: list[Block] = [METHODS[filling.method], _facts(result)]
     caption = f"The {kind} of the part around the hole, a line for each filling."
     blocks.append(Picture(chart, f"Curves of the {kind}: {last} nats.", "svg+xml", caption))
     if any(done.acceptances for done in fillings):
@@ -151,7 +173,7 @@ def _course(result: Inpainted) -> list[Block]:
     return [*blocks, Table(["filling", "epochs", f"{kind}, nats", "time"], rows)]
 
 
-def _facts(result: Inpainted) -> Facts:
+def _facts(result: Inpainted[Inpainting]) -> Facts:
     accepted = [share for done in result.fillings for share in done.acceptances]
     facts = [Fact(f"{int(result.hole.sum()):,}", "pixels were missing")]
     if accepted:

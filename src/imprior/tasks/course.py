@@ -56,8 +56,8 @@ class Course:
             nonlocal saved
             now = time.monotonic()
             self.seconds = before + now - started
-            if math.isfinite(at.bits) and (not self.points or at.bits != self.points[-1][1]):
-                self.points.append((self.seconds, at.bits))
+            if math.isfinite(at.figure) and (not self.points or at.figure != self.points[-1][1]):
+                self.points.append((self.seconds, at.figure))
             if now - saved > SECONDS_BETWEEN_SAVES:
                 self.save(folder)
                 saved = now

@@ -12,8 +12,8 @@ import torch
 from skimage.metrics import mean_squared_error, structural_similarity
 from torch import Tensor
 
-from imprior.base import Denoiser
 from imprior.data.loading import stream_of
+from imprior.denoisers import Denoiser
 from imprior.inference import tiled
 from imprior.inference.tiled import TILE
 

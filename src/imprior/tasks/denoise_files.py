@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
-from imprior.base import Denoiser
 from imprior.data import floats, images
 from imprior.data.floats import FloatImage
+from imprior.denoisers import Denoiser
 from imprior.inference.tiled import TILE, check_tile
 from imprior.tasks.denoise import (
     BAND,
@@ -25,10 +25,8 @@ from imprior.tasks.denoise import (
     quality,
     takes_each_channel,
 )
-from imprior.tasks.files import Progress, Run, run_over_files
-
-PAGE = "index.html"
-"""The report, in the folder of the outputs."""
+from imprior.tasks.files import Run
+from imprior.tasks.image_files import Options, over_images
 
 
 @dataclass(frozen=True)
@@ -96,25 +94,23 @@ def denoise_files(
     out: Path,
     wanted: Wanted,
     *,
-    overwrite: bool = False,
-    progress: Progress | None = None,
     share: Callable[[Path, float], object] = lambda *_: None,
+    **options: Unpack[Options],
 ) -> Run[Denoised]:
-    """Denoises image files; see `run_over_files` and `denoise`.
+    """Denoises image files; see `over_images` and `denoise`.
 
     PNG, TIFF, WebP and .npy stay what they are, JPEG becomes PNG. Depth, metadata and opacity are
     those of the input; floats stay floats and are not clipped.
 
     Arguments:
         share: Called now and then with a file and the share of its pixels that are done.
+        options: `overwrite` and `progress` of `run_over_files`.
     """
 
     def work(source: Path, target: Path) -> Denoised:
         return _denoise_file(model, source, target, wanted, lambda done: share(source, done))
 
-    return run_over_files(
-        paths, out, _suffix, work, takes=images.SUFFIXES, overwrite=overwrite, progress=progress
-    )
+    return over_images(paths, out, _suffix, work, **options)
 
 
 def _suffix(source: Path) -> str:

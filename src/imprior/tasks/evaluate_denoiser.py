@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from imprior import checkpoint
-from imprior.base import Denoiser, require
+from imprior.base import require
 from imprior.data import floats, images
 from imprior.data.floats import FloatImage
+from imprior.denoisers import Denoiser
 from imprior.inference.tiled import TILE, check_tile
 from imprior.models.local.published import read_flat
 from imprior.tasks.denoise import MAX_SIGMA, Quality, add_noise, check_noise, denoise, quality

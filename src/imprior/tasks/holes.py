@@ -11,6 +11,12 @@ from torch import Tensor
 from imprior.base import ImageModel
 from imprior.data.images import Image, read
 from imprior.data.loading import match
+from imprior.denoisers import Denoiser
+from imprior.inference.operators import random_pixels
+from imprior.tasks.sample import stream
+
+SHARE_STREAM = 2**32 - 1
+"""Of a seed, the stream that says which pixels are known: no filling has so large a number."""
 
 
 class Region(NamedTuple):
@@ -26,6 +32,8 @@ def read_with_hole(
     *,
     mask: str | Path | None = None,
     box: str | None = None,
+    known: float | None = None,
+    seed: int = 0,
     gray: bool = False,
     reduce_bits: bool = False,
 ) -> tuple[Image, Tensor]:
@@ -33,9 +41,10 @@ def read_with_hole(
 
     Arguments:
         path: An image file.
-        model: Of integers.
-        mask: As in `hole_of_mask`; or give `box`.
+        model: Of integers, or a denoiser, which takes any depth.
+        mask: As in `hole_of_mask`; or give `box`, or `known`.
         box: As in `hole_of_box`.
+        known, seed: As in `hole_of_share`.
         gray, reduce_bits: As in `data.loading.match`.
 
     Returns:
@@ -44,15 +53,27 @@ def read_with_hole(
     Raises:
         ValueError: If image, model and hole do not fit together.
     """
-    if (mask is None) == (box is None):
-        raise ValueError("what is missing is said by a mask or by a box: give one of them")
-    if model.bits is None:
-        name = type(model).__name__
-        raise ValueError(f"inpainting needs a model of integers; {name} has no bits")
-    options = {"gray": gray, "reduce_bits": reduce_bits}
-    image = match(read(path), model.channels, model.bits, **options)
+    if [mask, box, known].count(None) != 2:
+        raise ValueError(
+            "what is missing is said by a mask, a box, or the share that is known: give one of them"
+        )
+    image = _fitting(read(path), model, gray=gray, reduce_bits=reduce_bits)
     size = (image.pixels.shape[1], image.pixels.shape[2])
+    if known is not None:
+        return image, hole_of_share(known, size, seed)
     return image, hole_of_mask(mask, size) if mask is not None else hole_of_box(box or "", size)
+
+
+def _fitting(image: Image, model: ImageModel, **options: bool) -> Image:
+    """The image as the model takes it; a denoiser of grey ones may take channel by channel."""
+    if model.bits is not None:
+        return match(image, model.channels, model.bits, **options)
+    if not isinstance(model, Denoiser):
+        raise ValueError(
+            f"inpainting needs a model of integers; {type(model).__name__} has no bits"
+        )
+    gray = options["gray"] and model.channels == 1
+    return match(image, 1, image.bits, gray=True) if gray else image
 
 
 def hole_of_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
@@ -109,6 +130,33 @@ def hole_of_box(text: str, size: tuple[int, int]) -> Tensor:
     hole = torch.zeros(size, dtype=torch.bool)
     hole[y : y + height, x : x + width] = True
     return _checked(hole, f"the box {text}")
+
+
+def hole_of_share(share: float, size: tuple[int, int], seed: int = 0) -> Tensor:
+    """All pixels but a random share, which is known.
+
+    Arguments:
+        share: Above 0 and below 1.
+        size: Height and width of the image.
+        seed: At least 0.
+
+    Returns:
+        bool (H, W).
+
+    Raises:
+        ValueError: If a number is out of range, or the share of so few pixels is all of them.
+
+    Example:
+        >>> int(hole_of_share(0.1, (20, 30)).sum())
+        540
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"the share of pixels that is known lies between 0 and 1, got {share:g}")
+    hole = torch.ones(size, dtype=torch.bool)
+    hole.view(-1)[random_pixels((1, *size), share, generator=stream(seed, SHARE_STREAM)).index] = 0
+    if not hole.any():
+        raise ValueError(f"{share:g} of {hole.numel()} pixels is all of them: nothing is missing")
+    return hole
 
 
 def _checked(hole: Tensor, name: str) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from imprior import base, checkpoint
+from imprior import base, checkpoint, denoisers
 from imprior.codec.container import Container
 from imprior.data.images import SUFFIXES, Image, read_pages
 from imprior.tasks import compress
@@ -18,7 +18,7 @@ ABILITIES = {
     base.Sampler: ("sample",),
     base.ExactModel: ("compress", "inpaint"),
     base.Multiscale: ("upscale",),
-    base.Denoiser: ("evaluate", "denoise"),
+    denoisers.Denoiser: ("evaluate", "denoise", "sample", "inpaint"),
 }
 
 

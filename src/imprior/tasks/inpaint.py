@@ -1,19 +1,20 @@
-"""Holes in images, filled with what a model thinks could have been there."""
+"""Holes in images, filled with what a model of probabilities thinks could have been there."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor
 
-from imprior.base import Differentiable, ExactModel, LikelihoodModel, require
+from imprior.base import Differentiable, ExactModel, ImageModel, LikelihoodModel, require
 from imprior.data.images import Image
 from imprior.inference.gibbs import FLIPS, Chain, Flip, start
 from imprior.inference.mode import ModeSearch
 from imprior.inference.patches import Patches
+from imprior.tasks.filling import Stage, check_hole
 from imprior.tasks.holes import around
 from imprior.tasks.sample import stream
 
@@ -67,6 +68,44 @@ class Filling:
         """Epochs after the first filling."""
         return EPOCHS[self.method] if self.epochs is None else self.epochs
 
+    @property
+    def attempt(self) -> type[Inpainting]:
+        """What its fillings are."""
+        return Inpainting
+
+    def attempts(
+        self,
+        model: ImageModel,
+        image: Image,
+        hole: Tensor,
+        *,
+        seed: int,
+        index: int,
+        going_on: Inpainting | None,
+        tell: Callable[[Stage], object],
+    ) -> Iterator[Inpainting]:
+        """The states of `inpaint`; see `Method`."""
+        scoring = require(model, LikelihoodModel, "inpaint")
+        options = {"seed": seed, "index": index}
+        for state in inpaint(scoring, image, hole, self, going_on=going_on, **options):
+            yield state
+            tell(self._stage(state))
+
+    def _stage(self, state: Inpainting) -> Stage:
+        done, epochs = state.num_epochs, self.num_epochs
+        kind = "log-density" if self.method == "map" else "log-probability"
+        rate = f", {state.acceptances[-1]:.1%} accepted" if state.acceptances else ""
+        text = f"epoch {done} of {epochs}: {kind} {state.log_probs[-1]:.1f} nats{rate}"
+        return Stage((done + 1) / (epochs + 1), text)
+
+    def notes(self, model: ImageModel, image: Image, done: Inpainting) -> list[str]:
+        """Nothing: the figures say all."""
+        return []
+
+    def record(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return asdict(self) | {"epochs": self.num_epochs}
+
 
 @dataclass(frozen=True, eq=False)
 class Inpainting:
@@ -98,6 +137,16 @@ class Inpainting:
     def best_log_prob(self) -> float:
         """Log-probability of `best`, nats."""
         return max(self.log_probs)
+
+    @property
+    def likeliest(self) -> tuple[float, Tensor]:
+        """`best_log_prob` and `best`."""
+        return self.best_log_prob, self.best
+
+    def record(self) -> dict[str, Any]:
+        """The figures as JSON values."""
+        lists = {"log_probs": list(self.log_probs), "acceptances": list(self.acceptances)}
+        return lists | {"seconds": self.seconds}
 
     def after(self, worker: Chain | ModeSearch, seconds: float) -> Inpainting:
         """What it is an epoch later."""
@@ -145,8 +194,7 @@ def inpaint(
             f"{task} needs an image of {model.channels} channels and {model.bits} bits, "
             f"got {len(image.pixels)} and {image.bits}"
         )
-    if hole.shape != image.pixels.shape[1:] or not hole.any() or hole.all():
-        raise ValueError("a hole is a mask (H, W) of the image's size that is true here and there")
+    check_hole(image, hole)
     if filling.method == "draw":
         require(model, ExactModel, task)
     region = around(hole, MARGIN)

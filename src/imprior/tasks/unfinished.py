@@ -7,22 +7,23 @@ import pickle
 import time
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch import Tensor
 
 from imprior.data.files import replace_file
-from imprior.tasks.inpaint import Inpainting
+from imprior.tasks.filling import A
 
 SECONDS_BETWEEN_SAVES = 5.0
 
 
-class Unfinished:
+class Unfinished(Generic[A]):
     """Fillings, in memory and in a file from which an interrupted call goes on.
 
     Arguments:
         out: The folder of the file.
+        attempt: What the fillings are.
         fingerprint: Of all that fillings depend on.
         overwrite: Whether a file of another call may be replaced.
 
@@ -30,11 +31,12 @@ class Unfinished:
         ValueError: If the file is damaged, or is that of another call and not to be overwritten.
     """
 
-    def __init__(self, out: Path, fingerprint: str, *, overwrite: bool) -> None:
+    def __init__(self, out: Path, attempt: type[A], fingerprint: str, *, overwrite: bool) -> None:
         self.path = out / ".inpainting"
+        self.attempt = attempt
         self.fingerprint = fingerprint
-        self.done: list[Inpainting] = []
-        self.current: Inpainting | None = None
+        self.done: list[A] = []
+        self.current: A | None = None
         self.saved = time.monotonic()
         if self.path.exists():
             same = self._load()
@@ -50,8 +52,8 @@ class Unfinished:
             saved = torch.load(self.path, weights_only=True)
             if saved["fingerprint"] != self.fingerprint:
                 return False
-            self.done = [Inpainting(**values) for values in saved["done"]]
-            self.current = saved["current"] and Inpainting(**saved["current"])
+            self.done = [self.attempt(**values) for values in saved["done"]]
+            self.current = saved["current"] and self.attempt(**saved["current"])
         except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError):
             raise ValueError(f"{self.path} is damaged: delete it to start afresh") from None
         return True
@@ -62,12 +64,13 @@ class Unfinished:
         return bool(self.done) or self.current is not None
 
     @property
-    def best(self) -> Tensor:
-        """The most probable state so far."""
+    def best(self) -> Tensor | None:
+        """The most probable state so far, if the model tells."""
         all_of_them = [*self.done, *([self.current] if self.current else [])]
-        return max(all_of_them, key=lambda done: done.best_log_prob).best
+        found = [each.likeliest for each in all_of_them if each.likeliest is not None]
+        return max(found, key=lambda pair: pair[0])[1] if found else None
 
-    def keep(self, current: Inpainting) -> None:
+    def keep(self, current: A) -> None:
         """Takes note of a filling under way; saves it if it is time to."""
         self.current = current
         if time.monotonic() - self.saved > SECONDS_BETWEEN_SAVES:
@@ -100,5 +103,5 @@ class Unfinished:
         self.path.unlink(missing_ok=True)
 
 
-def _values(done: Inpainting) -> dict[str, Any]:
+def _values(done: Any) -> dict[str, Any]:
     return {each.name: getattr(done, each.name) for each in fields(done)}

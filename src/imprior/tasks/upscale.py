@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from imprior.base import ExactModel, Multiscale, Sampler, require
+from imprior.base import ExactModel, ImageModel, Multiscale, Sampler, require
+from imprior.denoisers import MultiscaleDenoiser
+from imprior.inference.expectation import expect_enlarged
+from imprior.inference.synthesis import Watch, check_scales, enlarge, unwatched
 from imprior.inference.walk import draw
-from imprior.tasks.sample import stream
+from imprior.tasks.sample import check_temperature, stream
+from imprior.tasks.values import to_pixels, to_values
 
 
 @torch.no_grad()
@@ -20,22 +24,26 @@ def upscale(
     factor: int,
     num: int = 1,
     *,
+    bits: int | None = None,
     seed: int = 0,
     temperature: float = 1.0,
+    watch: Watch = unwatched,
 ) -> Iterator[Tensor]:
     """Draws the detail of ever finer levels for a given image, one result after another.
 
     `model.split` takes each result back to the image that was given: of a pyramid of pixels, all
-    given values are in the result, bit for bit.
+    given values are in the result, bit for bit; of a model of floats, up to rounding.
 
     Arguments:
         model: On any device; for a temperature other than 1, its details are exact models.
         coarse: The image, int64 (C, H, W).
         factor: How many times as high and wide the results are: 2, 4, 8, ...
         num: How many, at least 1.
+        bits: Depth of the image; a model of integers knows it.
         seed: At least 0. Each result has a random stream of its own: number 3 of seed 0 is the
             same however many are drawn.
         temperature: As in `inference.walk.draw`.
+        watch: Is told of every iteration where details are drawn by ascent.
 
     Yields:
         Images, int64 (C, factor H, factor W), on the CPU.
@@ -44,16 +52,41 @@ def upscale(
         ValueError: If an argument is out of range, or the model cannot do it.
     """
     check_arguments(factor, num, seed, temperature)
-    model.check(coarse[None])
-    start = coarse[None].to(next(model.parameters(), coarse).device)
-    *levels, coarsest = range(factor.bit_length() - 1)
-    first = model.given(start, coarsest)  # what it finds out of the image serves all samples
+    check_model(model, factor, temperature)
+    start, depth = _start(model, coarse, bits)
+    count = factor.bit_length() - 1
+    draws = (
+        _ascending(model, start, count, watch)
+        if isinstance(model, MultiscaleDenoiser)
+        else _sampling(model, start, count, temperature)
+    )
     for index in range(num):
-        generator = stream(seed, index)
-        x = model.join(start, _detail(first, start, generator, temperature))
-        for level in reversed(levels):
-            x = model.join(x, _detail(model.given(x, level), x, generator, temperature))
-        yield x[0].cpu()
+        yield to_pixels(model, draws(stream(seed, index)), depth)
+
+
+@torch.no_grad()
+def expected(
+    model: Multiscale, coarse: Tensor, factor: int, *, bits: int | None = None, seed: int = 0
+) -> Tensor:
+    """The larger image with the least expected squared error: smooth where nobody can know.
+
+    Arguments:
+        model, coarse, factor, bits: As in `upscale`.
+        seed: Of noise that hardly matters, see `inference.expectation.expect`.
+
+    Returns:
+        int64 (C, factor H, factor W), on the CPU.
+
+    Raises:
+        ValueError: If an argument is out of range, or the model is no denoiser.
+    """
+    check_arguments(factor, 1, seed, 1.0)
+    denoiser = check_mean(model)
+    check_model(model, factor, 1.0)
+    start, depth = _start(model, coarse, bits)
+    count = factor.bit_length() - 1
+    x = expect_enlarged(denoiser, start, count, generator=stream(seed, 0))
+    return to_pixels(model, x, depth)
 
 
 def check_arguments(factor: int, num: int, seed: int, temperature: float) -> None:
@@ -68,12 +101,60 @@ def check_arguments(factor: int, num: int, seed: int, temperature: float) -> Non
         raise ValueError(f"temperature must be at least 0 and finite, got {temperature}")
 
 
+def check_model(model: ImageModel, factor: int, temperature: float) -> None:
+    """Raises ValueError if a denoiser has too few scales, or is asked for a temperature."""
+    if isinstance(model, MultiscaleDenoiser):
+        check_scales(model, factor.bit_length() - 1)
+        check_temperature(temperature)
+
+
+def check_mean(model: ImageModel) -> MultiscaleDenoiser:
+    """The model, if it has a least-squares answer; else raises ValueError."""
+    if isinstance(model, MultiscaleDenoiser):
+        return model
+    raise ValueError(
+        f"{type(model).__name__} draws details and does not tell their mean: without --mean, "
+        "--samples 8 writes the mean of several draws"
+    )
+
+
+def _start(model: Multiscale, coarse: Tensor, bits: int | None) -> tuple[Tensor, int]:
+    """The given image as the model takes it, and its depth."""
+    depth = bits if model.bits is None else model.bits
+    if depth is None:
+        raise ValueError(f"{type(model).__name__} takes floats: say the depth of the image, bits")
+    start = to_values(model, coarse, depth)
+    model.check(start)
+    return start, depth
+
+
+Draw = Callable[[torch.Generator], Tensor]
+
+
+def _ascending(model: MultiscaleDenoiser, start: Tensor, count: int, watch: Watch) -> Draw:
+    return lambda generator: enlarge(model, start, count, generator=generator, watch=watch)
+
+
+def _sampling(model: Multiscale, start: Tensor, count: int, temperature: float) -> Draw:
+    *levels, coarsest = range(count)
+    first = model.given(start, coarsest)  # what it finds out of the image serves all samples
+
+    def of(generator: torch.Generator) -> Tensor:
+        x = model.join(start, _detail(first, start, generator, temperature))
+        for level in reversed(levels):
+            x = model.join(x, _detail(model.given(x, level), x, generator, temperature))
+        return x
+
+    return of
+
+
 def _detail(
-    model: Sampler, coarse: Tensor, generator: torch.Generator, temperature: float
+    model: ImageModel, coarse: Tensor, generator: torch.Generator, temperature: float
 ) -> Tensor:
     size = coarse.shape[2:]
     if temperature == 1 and not isinstance(model, ExactModel):
-        return model.sample((1, *size), generator=generator).to(coarse.device)
+        sampler = require(model, Sampler, "up-scaling")
+        return sampler.sample((1, *size), generator=generator).to(coarse.device)
     exact = require(model, ExactModel, "up-scaling at a temperature")
     canvas = coarse.new_zeros(1, model.channels, *size)
     known = torch.zeros(1, *size, dtype=torch.bool, device=coarse.device)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,9 +19,27 @@ MAX_VALUES = 2**30
 # No scanner or printer comes near; JPEG's 16-bit field sets the limit.
 MAX_PER_INCH = 65535
 
+_COLOUR_SPACES = {1: b"GRAY", 3: b"RGB "}  # as a profile's header names them
+
 
 class ImageError(ValueError):
     """An image cannot be read or written; one line says which, why and what to do."""
+
+
+@contextmanager
+def explained(path: str | os.PathLike[str], done: str) -> Iterator[None]:
+    """Makes one line that begins with the path of whatever goes wrong."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{os.fspath(path)}: {error}") from error
+    except MemoryError as error:
+        raise ImageError(f"{os.fspath(path)}: needs more memory than there is") from error
+    except Exception as error:  # on damaged files the libraries raise nearly anything
+        system = getattr(error, "strerror", None)
+        doubt = "" if system or done == "written" else "; it may be damaged or cut short"
+        reason = " ".join((system or str(error) or type(error).__name__).split())
+        raise ImageError(f"{os.fspath(path)}: cannot be {done}{doubt}: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -90,6 +110,14 @@ class Capacity:
                 f"{self.name} holds at most {self.side} pixels a side, not {width} x {height}; "
                 "write TIFF"
             )
+
+
+def without_wrong_profile(raster: Raster) -> Raster:
+    """Leaves out a colour profile that describes other colours than the samples have."""
+    icc, colours = raster.metadata.icc, raster.samples.shape[2] - raster.alpha
+    if icc is None or icc[16:20] == _COLOUR_SPACES.get(colours, icc[16:20]):
+        return raster
+    return replace(raster, metadata=replace(raster.metadata, icc=None))
 
 
 def per_inch(across: float, down: float) -> tuple[float, float] | None:

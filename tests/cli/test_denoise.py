@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,33 +11,15 @@ import pytest
 import tifffile
 import torch
 
-from imprior import arguments, checkpoint, cli
+from imprior import arguments, checkpoint
 from imprior.data.images import Image, read, write
 from imprior.inference.tiled import TILE
 from imprior.models.local.config import FlatDenoiserConfig, NetworkConfig
 from imprior.models.local.denoiser import FlatDenoiser
 from imprior.provenance import PROVENANCE
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.cli.given import Run
 
 CONFIG = FlatDenoiserConfig(1, NetworkConfig(3, 4, 5))
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command: its exit status and what it printed; errors are lines without a trace."""
-
-    def run_command(*words: object) -> tuple[int, str, str]:
-        try:
-            status = cli.main([str(word) for word in words])
-        except SystemExit as end:
-            status = int(end.code or 0)
-        out, err = capsys.readouterr()
-        assert all(line.startswith("imprior: ") for line in err.splitlines()), err
-        assert (status != 0) == bool(err), (status, err)
-        return status, out, err
-
-    return run_command
 
 
 def save(folder: Path, channels: int = 1) -> Path:
@@ -126,7 +107,7 @@ def test_model_of_colours_on_grey_is_one_line(run: Run, photos: Path, tmp_path: 
         (("evaluate", "--ensemble", "--batch-size=2"), "--ensemble, --batch-size: not for a Flat"),
         (("evaluate", "--against=nonsense"), "no model 'nonsense'"),
         (("evaluate", "--against=mcgsm-gray"), "needs a model that is a Denoiser"),
-        (("sample", "--out=o"), "needs a model that is a Sampler"),
+        (("sample", "--out=o", "--temperature=0.5"), "at temperature 1 only, got 0.5"),
     ],
 )
 def test_wrong_use_is_status_2(

@@ -1,0 +1,58 @@
+"""The closed form that a trained score is compared with is itself the gradient of a log-density."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from experiments.gaussian_score import DEVIATION, SIDE, Fields, errors, residual, transfer
+from imprior.denoisers import Denoiser
+from imprior.models.local.config import FlatDenoiserConfig
+from imprior.models.local.denoiser import FlatDenoiser
+
+
+class Wiener(Denoiser):
+    """The best denoiser of the field at one level of noise; `share` of its residual."""
+
+    def __init__(self, sigma: float, share: float = 1) -> None:
+        super().__init__(FlatDenoiserConfig())
+        self.sigma, self.share = sigma, share
+
+    @property
+    def receptive_field(self) -> int:
+        return 9
+
+    def denoise(self, y: Tensor) -> Tensor:
+        return y + self.share * residual(y, self.sigma)
+
+
+def test_residual_is_the_score_of_a_normal_distribution() -> None:
+    side, sigma = 4, 0.3
+    pixels = torch.eye(side**2).view(-1, 1, side, side)
+    smooth = torch.fft.ifft2(torch.fft.fft2(pixels) * transfer(side)).real.flatten(1).double()
+    covariance = smooth.T @ smooth + sigma**2 * torch.eye(side**2)
+    y = torch.randn(3, 1, side, side).requires_grad_()
+    normal = torch.distributions.MultivariateNormal(torch.zeros(side**2).double(), covariance)
+    normal.log_prob(y.flatten(1).double()).sum().backward()
+    assert y.grad is not None
+    assert torch.allclose(residual(y, sigma), sigma**2 * y.grad, atol=1e-5)
+
+
+def test_fields_have_their_deviation_and_smoothness() -> None:
+    images = torch.stack([Fields(1, seed=0)[number] for number in range(64)])
+    assert images.shape == (64, 1, SIDE, SIDE)
+    assert abs(float(images.std()) / DEVIATION - 1) < 0.02
+    neighbours = float((images * images.roll(1, -1)).mean() / images.square().mean())
+    assert abs(neighbours - 2 / 3) < 0.02  # of a binomial filter: (1, 4, 6, 4, 1) / 6
+
+
+def test_errors_are_relative() -> None:
+    images = torch.stack([Fields(1, seed=1)[number] for number in range(2)])
+    for sigma in (0.1, 0.4):
+        assert errors(Wiener(sigma), images)[sigma] < 1e-6  # type: ignore[arg-type]
+        assert abs(errors(Wiener(sigma, 0.9), images)[sigma] - 0.1) < 1e-5  # type: ignore[arg-type]
+
+
+def test_any_flat_denoiser_is_compared() -> None:
+    images = Fields(1, seed=2)[0][None]
+    assert all(error > 0 for error in errors(FlatDenoiser(FlatDenoiserConfig()), images).values())
