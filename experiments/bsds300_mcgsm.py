@@ -64,7 +64,7 @@ def test_score(model: MCGSM, images: list[Tensor], seed: int = 3) -> float:
 
 def show(progress: Progress) -> None:
     """Prints where the training is; bits are of grey levels, 8 minus the papers' figure."""
-    print(f"  {progress.stage} {progress.step}/{progress.total} {progress.bits:.4f}", flush=True)
+    print(f"  {progress.stage} {progress.step}/{progress.total} {progress.figure:.4f}", flush=True)
 
 
 def run(components: int, folder: Path, seed: int = 0, steps: int | None = None) -> records.Record:

@@ -46,7 +46,7 @@ def columns(split: Split, count: int, seed: int) -> Dequantized:
 
 def show(at: Progress) -> None:
     """Prints where the training is, with the validation score on the papers' scale."""
-    nat = (8 - at.bits) * math.log(2) * (SIDE * SIDE - 1)
+    nat = (8 - at.figure) * math.log(2) * (SIDE * SIDE - 1)
     print(f"step {at.step}/{at.total}: {nat:.3f} nat", flush=True)
 
 

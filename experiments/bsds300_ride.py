@@ -58,7 +58,7 @@ def training_seconds(folder: Path) -> float:
 
 def show(progress: Progress) -> None:
     """Prints where the training is; bits are of grey levels, 8 minus the papers' figure."""
-    print(f"  {progress.stage} {progress.step}/{progress.total} {progress.bits:.4f}", flush=True)
+    print(f"  {progress.stage} {progress.step}/{progress.total} {progress.figure:.4f}", flush=True)
 
 
 def run(layers: int, folder: Path, seed: int = 0) -> records.Record:

@@ -80,7 +80,7 @@ def start(mcgsm: MCGSM, seed: int) -> RIDE:
 def show(progress: Progress) -> None:
     """Prints where the training is."""
     if progress.step % 500 == 0:
-        print(f"  {progress.step}/{progress.total} {progress.bits:.4f}", flush=True)
+        print(f"  {progress.step}/{progress.total} {progress.figure:.4f}", flush=True)
 
 
 def main(

@@ -135,7 +135,7 @@ def show(progress: Progress) -> None:
     """Prints where the training is."""
     if progress.step % 250 == 0 or progress.step == progress.total:
         at = f"{progress.step}/{progress.total}"
-        print(f"  {progress.stage} {at} {progress.bits:.4f}", flush=True)
+        print(f"  {progress.stage} {at} {progress.figure:.4f}", flush=True)
 
 
 def main(

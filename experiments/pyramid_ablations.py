@@ -26,7 +26,7 @@ import dataclasses
 import json
 import math
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from jsonargparse import auto_cli
 from torch import Tensor
 
 from experiments.average_pooling import AverageOctave
-from experiments.equal_time import steps_within
+from experiments.equal_time import train_within
 from experiments.imagenet128 import photographs, show, with_steps
 from experiments.records import Record, append
 from imprior.data.files import replace_file
@@ -86,13 +86,17 @@ def build(name: str) -> Octave:
     return AverageOctave(config) if name == "average" else PixelPyramid(config)
 
 
-def train(model: Octave, photos: list[Tensor], training: NetworkTraining, seed: int) -> None:
-    """Trains both levels."""
+def train(
+    name: str, photos: list[Tensor], training: NetworkTraining, seed: int, steps: int
+) -> Octave:
+    """A variant of which both levels were trained so many steps."""
+    model, training = build(name), with_steps(training, steps)
     images = split(photos, training.validation_share)
     with tempfile.TemporaryDirectory() as folder:
         for level in ("level-1", "level-2"):
             options: dict[str, Any] = {"seed": seed, "level": level, "progress": show}
             fit_networks(model, images, training, Path(folder), **options)
+    return model
 
 
 @torch.no_grad()
@@ -151,17 +155,8 @@ def main(
     training = dataclasses.replace(preset, fit=fit, crop=crop)
     photos, test = photographs("train"), photographs("test")
     for name in variants:
-
-        def run(steps: int, name: str = name) -> Octave:
-            model = build(name)
-            train(model, photos, with_steps(training, steps), seed)
-            return model
-
-        steps = steps_within(seconds, run)
-        print(f"{name}: {steps} steps", flush=True)
-        began = time.process_time()
-        model = run(steps)
-        spent = round(time.process_time() - began, 1)
+        run = partial(train, name, photos, training, seed)
+        model, steps, spent = train_within(seconds, name, run)
         octave, whole = bits(model, test)
         count = sum(p.numel() for part in model.levels for p in part.parameters())
         protocol = PROTOCOL.format(steps=steps, batch=batch, crop=crop, count=count)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments import pyramid_levels
-from experiments.equal_time import steps_within
+from experiments.equal_time import train_within
 from experiments.imagenet128 import RESULTS, photographs, show, with_steps
 from experiments.records import Record, append
 from imprior.models.pyramids.config import PixelPyramidConfig
@@ -88,6 +88,15 @@ def fit(model: PixelPyramid, images: Images, training: NetworkTraining, seed: in
         fit_networks(model, images, training, Path(folder), seed=seed, progress=show)
 
 
+def train(
+    config: PixelPyramidConfig, images: Images, training: NetworkTraining, seed: int, steps: int
+) -> PixelPyramid:
+    """A model whose parts were trained so many steps each."""
+    model = build(config, seed)
+    fit(model, images, with_steps(training, steps), seed)
+    return model
+
+
 def main(
     models: tuple[str, ...] = ("light", "published"),
     seconds: float = 3600.0,
@@ -114,17 +123,8 @@ def main(
     images = split(photographs("train"), training.validation_share)
     test = photographs("test")
     for name in models:
-
-        def run(steps: int, name: str = name) -> PixelPyramid:
-            model = build(known[name], seed)
-            fit(model, images, with_steps(training, steps), seed)
-            return model
-
-        steps = steps_within(seconds, run)
-        print(f"{name}: {steps} steps", flush=True)
-        began = time.process_time()
-        model = run(steps)
-        spent = round(time.process_time() - began)
+        run = partial(train, known[name], images, training, seed)
+        model, steps, spent = train_within(seconds, name, run)
         value = round(pyramid_levels.measure(model, test).bits_per_dim, 4)
         count = sum(parameter.numel() for parameter in model.parameters())
         protocol, cost = PROTOCOL.format(steps=steps, count=count), arithmetic(known[name])

@@ -54,7 +54,7 @@ def show(progress: Progress) -> None:
     """Prints where the training is."""
     if progress.step % 250 == 0:
         print(
-            f"  {progress.stage} {progress.step}/{progress.total} {progress.bits:.4f}", flush=True
+            f"  {progress.stage} {progress.step}/{progress.total} {progress.figure:.4f}", flush=True
         )
 
 
