@@ -32,6 +32,10 @@ class Near(Denoiser):
         return 1
 
     @property
+    def largest_noise(self) -> float:
+        return self.config.sigma
+
+    @property
     def gain(self) -> float:
         return self.config.variance / (self.config.variance + self.config.sigma**2)
 

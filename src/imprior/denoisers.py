@@ -50,6 +50,11 @@ class Denoiser(ImageModel):
             raise ValueError(f"{type(self).__name__} takes floats in [0, 1], got {wrong}")
 
     @property
+    def largest_noise(self) -> float:
+        """Standard deviation of the largest noise that it knows, in the units of its images."""
+        return 1.0
+
+    @property
     def periodic(self) -> bool:
         """Whether what lies at a border depends on the opposite one."""
         return False

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from imprior.inference.synthesis import Moment, details_of, enlarge, largest_noise, synthesize
+from imprior.inference.synthesis import Moment, enlarge, synthesize
 from tests.models.local import small
 from tests.scales import Near, NearConfig, Scales
 
@@ -71,11 +71,10 @@ def test_watcher_is_told_of_every_scale_from_the_coarsest() -> None:
     assert all(at.sigma > 0 and not at.trouble for at in told)
 
 
-def test_largest_noise_is_what_the_config_says() -> None:
-    assert largest_noise(Near(NearConfig(sigma=0.3))) == 0.3
+def test_largest_noise_is_what_was_learnt_from() -> None:
     local = small.local()
-    assert largest_noise(details_of(local, low(1, 1, 4, 4), 1)) == local.config.noise.sigma == 0.25
-    assert largest_noise(local.low) == local.low.config.noise.sigma == 1
+    assert local.given(low(1, 1, 4, 4), 1).largest_noise == local.config.noise.sigma == 0.25
+    assert local.low.largest_noise == local.low.config.noise.sigma == 1
 
 
 class Biased(Near):

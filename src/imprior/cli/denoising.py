@@ -50,7 +50,8 @@ def _say_results(args: Namespace, results: Sequence[Denoised]) -> None:
 
     compared = args.sigma is not None
     columns = "   noisy -> denoised, dB    SSIM" if compared else ""
-    terminal.say(args, f" removed      time{columns}  file")
+    if results:
+        terminal.say(args, f" removed      time{columns}  file")
     for done in results:
         told = f"{done.removed:8.2f}  {seconds(done.seconds):>8}"
         if done.noisy is not None and done.clean is not None:

@@ -121,7 +121,8 @@ def _say_upscaled(args: Namespace, results: Sequence[Upscaled]) -> None:
     from imprior.report.tables import seconds
     from imprior.report.upscale import quality_table
 
-    terminal.say(args, "height x width      time  spread  file")
+    if results:
+        terminal.say(args, "height x width      time  spread  file")
     for done in results:
         _, height, width = done.shape
         spread = "" if done.mean_deviation is None else f"{done.mean_deviation:.2f}"

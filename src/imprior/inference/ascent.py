@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from imprior.inference.memory import enough_memory
 from imprior.inference.schedule import Schedule, Stop
 
 Denoise = Callable[[Tensor], Tensor]
@@ -100,6 +101,7 @@ def ascend(
 
     Raises:
         ValueError: If start, generators and what `denoise` returns do not fit together.
+        MemoryError: If the denoiser runs out of memory.
 
     Source: Kadkhodaie & Simoncelli (2021); Kadkhodaie et al. (2023), whose code has the rule
     "snr". Ours is batched.
@@ -146,7 +148,8 @@ def _check(start: Tensor, generators: Sequence[torch.Generator]) -> None:
 
 
 def _denoised(denoise: Denoise, y: Tensor) -> Tensor:
-    x = denoise(y)
+    with enough_memory(f"draw images of {' x '.join(map(str, y.shape[2:]))} at once"):
+        x = denoise(y)
     if x.shape != y.shape:
         raise ValueError(f"the denoiser made {tuple(x.shape)} of a state of {tuple(y.shape)}")
     return x

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from imprior.denoisers import Denoiser, MultiscaleDenoiser
-from imprior.inference.synthesis import check_scales, details_of, largest_noise
+from imprior.inference.synthesis import check_scales
 
 # One pair of draws is within 0.06 dB of many, four are within 0.02 dB (published faces, x4).
 PAIRS, ROUNDS = 4, 2
@@ -32,9 +32,9 @@ def expect_enlarged(
     check_scales(model, count)
     x = low
     for level in reversed(range(count)):
-        denoiser = details_of(model, x, level)
+        denoiser = model.given(x, level)
         like = x.new_zeros(len(x), denoiser.channels, *x.shape[2:])
-        x = model.join(x, expect(denoiser, like, largest_noise(denoiser), generator=generator))
+        x = model.join(x, expect(denoiser, like, denoiser.largest_noise, generator=generator))
     return x
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from imprior.base import require
 from imprior.denoisers import Denoiser, MultiscaleDenoiser
 from imprior.inference.ascent import Ascent, Iteration, ascend
 from imprior.inference.cascade import Scale, cascade
@@ -50,17 +49,6 @@ Watch = Callable[[Moment], object]
 
 def unwatched(_: Moment) -> None:
     """Is told of moments and does nothing."""
-
-
-def largest_noise(denoiser: Denoiser) -> float:
-    """The largest noise that a denoiser learnt from, in units of images; 1 if it does not say."""
-    noise = getattr(denoiser.config, "noise", denoiser.config)
-    return float(getattr(noise, "sigma", 1.0))
-
-
-def details_of(model: MultiscaleDenoiser, low: Tensor, level: int) -> Denoiser:
-    """The denoiser of the details of a level, 0 for the finest, given their low-pass image."""
-    return require(model.given(low, level), Denoiser, "drawing details")
 
 
 def check_scales(model: MultiscaleDenoiser, count: int) -> None:
@@ -143,7 +131,7 @@ def _begin(
     """Draws an image from a denoiser of whole images."""
     weights = next(model.parameters(), torch.empty(0))
     start = weights.new_full((1, model.channels, *size), MIDDLE)
-    schedule = Schedule(sigma0=largest_noise(model))
+    schedule = Schedule(sigma0=model.largest_noise)
 
     def tell(at: Iteration) -> None:
         watch(_moment(scale, at))
@@ -157,9 +145,9 @@ def _scale(model: MultiscaleDenoiser, level: int, like: Tensor) -> Scale:
     """A level as an algorithm takes it; `like` is any image of the model."""
 
     def denoise(low: Tensor, noisy: Tensor) -> Tensor:
-        return details_of(model, low, level).denoise(noisy)
+        return model.given(low, level).denoise(noisy)
 
-    return Scale(denoise, Schedule(sigma0=largest_noise(details_of(model, like, level))))
+    return Scale(denoise, Schedule(sigma0=model.given(like, level).largest_noise))
 
 
 def _moment(scale: int, at: Iteration) -> Moment:

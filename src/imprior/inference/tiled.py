@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from imprior.denoisers import Denoiser
+from imprior.inference.memory import is_out_of_memory
 
 TILE = 1024
 """Pixels a side of the largest tile: with its surroundings some 1 GB for 64 channels of floats."""
@@ -77,7 +78,7 @@ def denoise(
         try:
             result[..., part.rows, part.columns] = _denoise_tile(model, y, part, device)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             limit = _smaller(part, limit, model.alignment)
             waiting.append(part)
@@ -157,11 +158,3 @@ def _smaller(part: Tile, limit: int, alignment: int) -> int:
             f"there is not enough memory to denoise tiles of {part.size[0]} x {part.size[1]} pixels"
         )
     return _aligned(side // 2, alignment)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether that is what an error says; PyTorch has a class for it on devices only."""
-    told = ("allocate memory", "out of memory")
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
-        words in str(error) for words in told
-    )

@@ -69,7 +69,7 @@ def deviation(fillings: Sequence[Attempt]) -> Tensor | None:
 def page(result: Inpainted[Any], spread: Tensor | None, compared: Comparison | None = None) -> Page:
     """The report; `spread` as `deviation` gives it."""
     num = len(result.fillings)
-    what = "a filling" if num == 1 else f"{num} fillings"
+    what = "Here is a filling" if num == 1 else f"Here are {num} fillings"
     sections = [Section("Before and after", _before_and_after(result))]
     if spread is not None:
         sections.append(Section("Where fillings differ", _differences(result, spread)))
@@ -79,7 +79,7 @@ def page(result: Inpainted[Any], spread: Tensor | None, compared: Comparison | N
     return Page(
         title="A hole in an image, filled",
         lead=f"{int(result.hole.sum()):,} pixels of {Path(result.image.path).name or 'an image'} "
-        f"were missing. Here is {what} in keeping with the others, as a model of images "
+        f"were missing. {what} in keeping with the others, as a model of images "
         "sees it. No known pixel was changed.",
         sections=[*sections, Section("How it went", course)],
         colophon=f"imprior inpaint, method {result.filling.method}, {settings}, seed {result.seed}",

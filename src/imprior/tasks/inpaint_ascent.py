@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from imprior.denoisers import Denoiser
 from imprior.inference import tiled
 from imprior.inference.ascent import Iteration
 from imprior.inference.operators import Mask
-from imprior.inference.posterior import solve
+from imprior.inference.posterior import PATIENT, solve
 from imprior.inference.schedule import Schedule, Stop
 from imprior.tasks.denoise import takes_each_channel
 from imprior.tasks.filling import Stage, check_hole
@@ -31,9 +31,6 @@ from imprior.tasks.sample import stream
 
 MOST_MARGIN = 96
 """Known pixels around the hole that denoisers see at most, however large their fields are."""
-
-BETA = 0.02
-"""Of `Schedule`: published is 0.01, which takes more steps and looks the same."""
 
 TROUBLE: dict[Stop, str] = {
     "max_steps": "steps ran out before the noise was gone",
@@ -52,7 +49,7 @@ class Ascending:
             the weaker the noise, the more of the empty hole shows through.
     """
 
-    schedule: Schedule = field(default_factory=partial(Schedule, beta=BETA))
+    schedule: Schedule = PATIENT
     method: ClassVar[str] = "ascent"
 
     @property

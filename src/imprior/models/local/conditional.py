@@ -100,6 +100,11 @@ class DetailDenoiser(Denoiser):
         """Side, in coefficients, of the square of input that one output depends on."""
         return self.denoiser.network.config.receptive_field
 
+    @property
+    def largest_noise(self) -> float:
+        """Standard deviation of the largest noise that it learns from."""
+        return self.denoiser.config.sigma
+
     def denoise(self, y: Tensor) -> Tensor:
         """The estimate of the clean details; see `ConditionalDenoiser.denoise`."""
         return self.denoiser.denoise(self.given, y)

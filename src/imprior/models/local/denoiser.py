@@ -49,6 +49,11 @@ class FlatDenoiser(Denoiser):
         return 2 * (blocks * reach + blocks - 1) + 1
 
     @property
+    def largest_noise(self) -> float:
+        """Standard deviation of the largest noise that it learns from."""
+        return self.config.noise.sigma
+
+    @property
     def alignment(self) -> int:
         """Where a tile may begin: sums are rounded alike if Winograd's squares are the same."""
         return self.config.blocks * winograd.SIDE
