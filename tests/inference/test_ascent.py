@@ -184,6 +184,16 @@ def test_stops_when_steps_run_out() -> None:
     assert len(drawn.sigmas) == 7
 
 
+def test_few_values_do_not_diverge_by_chance() -> None:
+    """What is measured of 3 values is often more than 1.5 times the noise that there is."""
+    start = torch.zeros(2000, 3)
+    schedule = Schedule(max_steps=1)
+    drawn = ascend(lambda y: 0 * y, start, schedule, generators=[seeded(n) for n in range(2000)])
+    measured = drawn.sigmas[0]
+    assert int((measured > 1.5).sum()) > 50
+    assert drawn.stopped.count("diverged") < 5
+
+
 def test_stops_when_the_noise_grows() -> None:
     drawn = stops_with(lambda y: -3 * y)
     assert drawn.stopped == ("diverged",)

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from imprior.inference.ascent import Ascent, Iteration, ascend
 from imprior.inference.operators import BlockAverage, Custom, Mask, Operator, random_pixels
-from imprior.inference.posterior import Samples, constrained, draw_samples, sample_prior, solve
+from imprior.inference.posterior import (
+    PATIENT,
+    Samples,
+    constrained,
+    draw_samples,
+    sample_prior,
+    solve,
+)
 from imprior.inference.schedule import Schedule
 from imprior.inference.spectral import Deblurring, RandomProjection, band_limited
 from tests.inference.gaussian import MEAN, Gaussian, seeded
@@ -145,6 +152,25 @@ def test_callback_is_told_of_every_batch() -> None:
         generator=seeded(), batch_size=2, callback=seen.append,
     )  # fmt: skip
     assert {len(one.y) for one in seen} == {1, 2}
+
+
+def test_inverse_problems_are_patient_and_priors_are_not() -> None:
+    known, measured = torch.ones(1, 4, 4, dtype=torch.bool), torch.zeros(1, 8)
+    known[:, ::2] = False
+    steps: list[int] = []
+
+    def count(at: Iteration) -> None:
+        steps.append(at.number)
+
+    def draw(schedule: Schedule | None) -> Tensor:
+        steps.clear()
+        options = {"generator": seeded(), "callback": count}
+        return solve(lambda y: 0.5 * y, Mask(known), measured, schedule, **options).images  # type: ignore[arg-type]
+
+    assert torch.equal(draw(None), draw(PATIENT))
+    patient = len(steps)
+    draw(Schedule())
+    assert len(steps) < patient
 
 
 def test_wrong_use_is_refused() -> None:

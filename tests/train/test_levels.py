@@ -65,6 +65,16 @@ def test_preset_becomes_a_model_folder(files: list[Path], tmp_path: Path) -> Non
     assert_same(train(PRESET, files, tmp_path / "again").state_dict(), model.state_dict())
 
 
+def test_words_of_a_preset_may_be_mended_while_it_trains(files: list[Path], tmp_path: Path) -> None:
+    first, *rest = PARTS
+    train(PRESET, files, tmp_path / "m", level=first)
+    mended = replace(PRESET, source="said better", published={"halves/bits": (1.0, "bits/dim")})
+    for level in rest:
+        train(mended, files, tmp_path / "m", level=level)
+    model = train(mended, files, tmp_path / "m")
+    assert_same(train(PRESET, files, tmp_path / "n").state_dict(), model.state_dict())
+
+
 def test_denoisers_are_judged_by_their_errors(files: list[Path], tmp_path: Path) -> None:
     fit = replace(FIT, monitor="error_db", validate_every=12)
     training = replace(TRAINING, fit=fit, crop=16, validation_size=16)

@@ -12,8 +12,16 @@ from torch import Tensor
 Stop = Literal["converged", "max_steps", "diverged", "not_finite"]
 """Why an image stopped: the rule was met; steps ran out; the noise grew; a value overflowed."""
 
+TROUBLE: dict[Stop, str] = {
+    "max_steps": "steps ran out before the noise was gone",
+    "diverged": "the noise grew instead of falling, as with a denoiser that is not trained",
+}
+"""What is wrong with an image that stopped so, though it is one."""
+
 DIVERGED = 1.5
 """An image whose noise exceeds this multiple of what it began with is given up, as published."""
+
+CHANCE = 4.0  # standard deviations of a measured noise level, which few values do not tell well
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,8 @@ class Schedule:
         """Why each image (B, ...) whose noise was `sigma` (B,) stops here; None if it goes on."""
         finite = y.flatten(1).isfinite().all(1) & sigma.isfinite()
         noise = sigma if self.rule == "noise" else sigma / y.flatten(1).std(1)
-        flags = torch.stack([~finite, sigma > DIVERGED * self.sigma0, noise <= self.sigma_end], 1)
+        most = DIVERGED * self.sigma0 * (1 + CHANCE / math.sqrt(2 * y[0].numel()))
+        flags = torch.stack([~finite, sigma > most, noise <= self.sigma_end], 1)
         reasons: tuple[Stop, ...] = ("not_finite", "diverged", "converged")
         return [
             next((why for why, flag in zip(reasons, row, strict=True) if flag), None)

@@ -15,15 +15,9 @@ from torch import Tensor
 from imprior.denoisers import Denoiser, MultiscaleDenoiser
 from imprior.inference.ascent import Ascent, Iteration, ascend
 from imprior.inference.cascade import Scale, cascade
-from imprior.inference.schedule import Schedule, Stop
+from imprior.inference.schedule import TROUBLE, Schedule
 
 MIDDLE = 0.5  # where images begin: a bias-free network begun at black ends with next to no contrast
-
-
-_TROUBLE: dict[Stop, str] = {
-    "max_steps": "steps ran out before the noise was gone",
-    "diverged": "the noise grew instead of falling",
-}
 
 
 @dataclass(frozen=True)
@@ -162,5 +156,5 @@ def _judge(ended: Ascent, scale: int, watch: Watch) -> None:
             f"values overflowed at scale {scale}: the denoiser makes noise larger, as one does "
             "that is not trained"
         )
-    if why in _TROUBLE:
-        watch(Moment(scale, int(ended.steps[0]), float(ended.sigmas[-1, 0]), _TROUBLE[why]))
+    if why in TROUBLE:
+        watch(Moment(scale, int(ended.steps[0]), float(ended.sigmas[-1, 0]), TROUBLE[why]))

@@ -22,7 +22,7 @@ from imprior.inference import tiled
 from imprior.inference.ascent import Iteration
 from imprior.inference.operators import Mask
 from imprior.inference.posterior import PATIENT, solve
-from imprior.inference.schedule import Schedule, Stop
+from imprior.inference.schedule import TROUBLE, Schedule, Stop
 from imprior.tasks.denoise import takes_each_channel
 from imprior.tasks.filling import Stage, check_hole
 from imprior.tasks.holes import around
@@ -31,12 +31,6 @@ from imprior.tasks.sample import stream
 
 MOST_MARGIN = 96
 """Known pixels around the hole that denoisers see at most, however large their fields are."""
-
-TROUBLE: dict[Stop, str] = {
-    "max_steps": "steps ran out before the noise was gone",
-    "diverged": "the noise grew instead of falling, as with a denoiser that is not trained",
-}
-"""What is wrong with a filling that did not converge."""
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,20 @@ def test_levels_of_noise_are_drawn_as_published() -> None:
     torch.testing.assert_close(torch.quantile(darkened, quantiles), quantiles, rtol=0, atol=0.04)
 
 
+def test_errors_are_weighted_by_their_level() -> None:
+    """Whoever finds no noise errs by its variance: relative to that by 1 at all levels."""
+    clean, nothing = torch.zeros(2000, 1, 8, 8), torch.zeros_like
+    flat = objective.loss(nothing, clean, None, NoiseConfig(0.5, 2.0, rescale=False))
+    assert float(flat) == pytest.approx(0.5**2 / 5, rel=0.1)  # the mean of u^4
+    half = objective.loss(nothing, clean, None, NoiseConfig(0.5, 2.0, rescale=False, weight=1))
+    assert float(half) == pytest.approx(0.5 / 3, rel=0.1)
+    relative = objective.loss(nothing, clean, None, NoiseConfig(0.5, 2.0, rescale=False, weight=2))
+    # Levels below a thousandth of the largest, u < 0.032, weigh less.
+    assert 0.95 < float(relative) < 1.0
+    with pytest.raises(ValueError, match="weight must be at least 0"):
+        NoiseConfig(weight=-1)
+
+
 def test_what_is_given_has_no_noise_and_is_darkened_with_the_rest() -> None:
     fixed, clean, seen = torch.rand(50, 1, 4, 4), torch.rand(50, 3, 4, 4), []
 

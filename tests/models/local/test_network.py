@@ -104,6 +104,18 @@ def test_folded_kernels_normalize_as_the_formula_says() -> None:
     assert_close(network.train()(x), plain(network, x))
 
 
+@torch.no_grad()
+def test_new_networks_do_not_see_brightness() -> None:
+    for inputs in (1, 4):
+        network = BiasFreeCNN(inputs, 1, SMALL)
+        first, *_ = network.folded()
+        assert float(first.sum((2, 3)).abs().max()) < 1e-5
+        assert float(first.abs().mean()) > 0.01
+        image = torch.ones(1, inputs, 9, 9)
+        inner = network.convolutions[0](image)[..., 1:-1, 1:-1]
+        assert float(inner.abs().max()) < 1e-5
+
+
 @pytest.mark.parametrize("inputs", [1, 4])
 def test_channels_of_a_pixel_are_side_by_side(inputs: int) -> None:
     network = BiasFreeCNN(inputs, 1, SMALL)
