@@ -12,6 +12,7 @@ import torch
 from imprior.base import Multiscale
 from imprior.data.formats.raster import Metadata
 from imprior.data.images import Image, read, to_float, write
+from imprior.inference.schedule import TROUBLE
 from imprior.tasks import enlargement as module
 from imprior.tasks.denoise import Quality, quality
 from imprior.tasks.enlargement import Wanted
@@ -259,5 +260,5 @@ def test_what_the_model_cannot_is_said_once_before_anything_is_read(
 def test_trouble_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Near, "denoise", lambda model, y: 5 * y)
     result = enlarged(tmp_path, Wanted(2, 2))
-    noted = "scale 0: the noise grew instead of falling"
+    noted = f"scale 0: {TROUBLE['diverged']}"
     assert result.notes == (f"sample 1, {noted}", f"sample 2, {noted}")
