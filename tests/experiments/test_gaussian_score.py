@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import pytest
 import torch
 from torch import Tensor
 
-from experiments.gaussian_score import DEVIATION, SIDE, Fields, errors, residual, transfer
+from experiments import gaussian_score
+from experiments.gaussian_score import DEVIATION, SIDE, Fields, error, residual, transfer
 from imprior.denoisers import Denoiser
-from imprior.models.local.config import FlatDenoiserConfig
-from imprior.models.local.denoiser import FlatDenoiser
+from imprior.models.local.config import FlatDenoiserConfig, NetworkConfig
 
 
 class Wiener(Denoiser):
@@ -46,13 +50,21 @@ def test_fields_have_their_deviation_and_smoothness() -> None:
     assert abs(neighbours - 2 / 3) < 0.02  # of a binomial filter: (1, 4, 6, 4, 1) / 6
 
 
-def test_errors_are_relative() -> None:
+@pytest.mark.parametrize("sigma", [0.1, 0.4])
+def test_error_is_relative(sigma: float) -> None:
     images = torch.stack([Fields(1, seed=1)[number] for number in range(2)])
-    for sigma in (0.1, 0.4):
-        assert errors(Wiener(sigma), images)[sigma] < 1e-6  # type: ignore[arg-type]
-        assert abs(errors(Wiener(sigma, 0.9), images)[sigma] - 0.1) < 1e-5  # type: ignore[arg-type]
+    assert error(Wiener(sigma), images, sigma) < 1e-6  # type: ignore[arg-type]
+    assert abs(error(Wiener(sigma, 0.9), images, sigma) - 0.1) < 1e-5  # type: ignore[arg-type]
 
 
-def test_any_flat_denoiser_is_compared() -> None:
-    images = Fields(1, seed=2)[0][None]
-    assert all(error > 0 for error in errors(FlatDenoiser(FlatDenoiserConfig()), images).values())
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_network_learns_the_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blind: bool
+) -> None:
+    monkeypatch.setattr(gaussian_score, "NETWORK", NetworkConfig(3, 4, 7))
+    monkeypatch.setattr(gaussian_score, "RESULTS", tmp_path / "results.json")
+    gaussian_score.main(60, blind, tmp_path / "runs")
+    records = json.loads((tmp_path / "results.json").read_text())
+    assert [record["name"][-3:] for record in records] == ["0.1", "0.2", "0.4"]
+    assert all(0 < record["value"] < 100 for record in records)  # 100 % is no denoiser at all
+    assert len(list((tmp_path / "runs").iterdir())) == (1 if blind else 3)

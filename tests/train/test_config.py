@@ -49,6 +49,32 @@ def test_optimizer_is_the_one_asked_for() -> None:
         assert group.get("momentum", 0.7) == 0.7
 
 
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (4, 2, 3, 3)])
+def test_muon_takes_orthogonal_steps_of_matrices(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix, vector = nn.Parameter(torch.zeros(shape)), nn.Parameter(torch.zeros(3))
+    config = replace(CONFIG, optimizer="muon")
+    optimizer = config.make_optimizer([vector, matrix])
+    matrix.grad, vector.grad = torch.randn(shape, generator=generator), torch.ones(3)
+    optimizer.step()
+    rate, flat = config.learning_rate, matrix.detach().flatten(1)
+    steps = torch.linalg.svdvals(flat) / rate / max(1, shape[0] / flat.shape[1]) ** 0.5
+    assert ((steps > 0.5) & (steps < 1.5)).all()  # five Newton-Schulz iterations bring them there
+    assert vector.tolist() == pytest.approx([-0.1 * rate] * 3)
+
+
+def test_rate_of_muon_falls_in_matrices_and_vectors() -> None:
+    config = replace(CONFIG, optimizer="muon", weight_decay=0.8, momentum=0.7)
+    parameters = [nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))]
+    optimizer = config.make_optimizer(parameters)
+    config.set_rate(optimizer, 60)
+    matrices, vectors = optimizer.param_groups
+    assert matrices["lr"] == config.rate(60) and vectors["lr"] == 0.1 * config.rate(60)
+    assert matrices["weight_decay"] == 0.8 and vectors["weight_decay"] == 0
+    assert matrices["momentum"] == 0.7 and vectors["betas"] == config.betas
+    assert len(config.make_optimizer(parameters[:1]).param_groups) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
@@ -58,7 +84,7 @@ def test_optimizer_is_the_one_asked_for() -> None:
         ("validation_batch", -1, "not negative"),
         ("learning_rate", 0.0, "positive"),
         ("learning_rate", math.nan, "positive"),
-        ("optimizer", "lion", "one of adam, adamw, sgd, got 'lion'"),
+        ("optimizer", "lion", "one of adam, adamw, muon, sgd, got 'lion'"),
         ("betas", (0.9, 1.0), r"two values in \[0, 1\)"),
         ("momentum", 1.0, r"in \[0, 1\)"),
         ("weight_decay", -0.1, "not negative"),

@@ -33,7 +33,7 @@ def by_hand(config: FitConfig, training: Normal, seed: int) -> tuple[nn.Module, 
     model, average = Gaussian(), Gaussian()
     optimizer = config.make_optimizer(model.parameters())
     for step, batch in zip(range(config.steps), feed(training, config.batch_size, seed=seed)):  # noqa: B905
-        optimizer.param_groups[0]["lr"] = config.rate(step)
+        config.set_rate(optimizer, step)
         optimizer.zero_grad()
         model.loss(batch).backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip or math.inf)
@@ -48,9 +48,13 @@ def by_hand(config: FitConfig, training: Normal, seed: int) -> tuple[nn.Module, 
 # -- what it computes
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_fit_is_the_plain_loop(tmp_path: Path, optimizer: Any) -> None:
-    config = replace(PLAIN, optimizer=optimizer, weight_decay=0.1, validate_every=24)
+@pytest.mark.parametrize(
+    ("optimizer", "rate"), [("adam", 0.05), ("adamw", 0.05), ("muon", 0.5), ("sgd", 0.05)]
+)
+def test_fit_is_the_plain_loop(tmp_path: Path, optimizer: Any, rate: float) -> None:
+    config = replace(
+        PLAIN, optimizer=optimizer, learning_rate=rate, weight_decay=0.1, validate_every=24
+    )
     network, average = by_hand(config, Normal(50), seed=5)
     fitted, result = run(tmp_path / "plain", config, seed=5)
     assert result.best_step == config.steps

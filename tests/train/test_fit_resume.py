@@ -74,6 +74,18 @@ def test_stopped_run_goes_on_to_the_same_weights(
     assert_as_if_undisturbed(tmp_path / "run", undisturbed)
 
 
+def test_stopped_run_with_muon_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    config = replace(OFTEN, optimizer="muon")
+    whole, stopped = Smooth(), Smooth()
+    fit(whole, Normal(50), Normal(7, seed=1), config, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        fit(stopped, Normal(50), Normal(7, seed=1), config, tmp_path / "run", progress=stop_at(10))
+    resumed = Smooth()
+    fit(resumed, Normal(50), Normal(7, seed=1), config, tmp_path / "run")
+    assert_same(weights(resumed), weights(whole))
+    assert not torch.equal(stopped.weight, whole.weight)
+
+
 def test_run_may_stop_again_and_again(
     tmp_path: Path, undisturbed: tuple[dict[str, Tensor], FitResult]
 ) -> None:

@@ -17,12 +17,18 @@ MOHAN_2020 = "Mohan, Kadkhodaie, Simoncelli & Fernandez-Granda, Bias-free CNNs, 
 
 
 def _training(steps: int, crop: int, *budgets: Budget, batch: int = 32) -> NetworkTraining:
-    """Adam, its rate falling as a cosine, in half precision, and a moving average."""
+    """Muon, its rate falling as a cosine, in half precision, and a moving average.
+
+    After 1,200 steps errors are 1 dB lower than with Adam at its best rate, 0.01.
+    """
     fit = FitConfig(
         steps,
         batch,
-        0.01,
+        0.05,
+        optimizer="muon",
         betas=(0.9, 0.95),
+        momentum=0.95,
+        weight_decay=0.1,
         warmup_steps=min(100, steps // 10),
         final_fraction=0.001,
         weight_average=0.999,
@@ -42,7 +48,8 @@ def _training(steps: int, crop: int, *budgets: Budget, batch: int = 32) -> Netwo
     )
 
 
-MODERATE = NoiseConfig(0.4, power=1.5, rescale=False)
+MODERATE = NoiseConfig(0.4, power=1.25, rescale=False, weight=1.0)
+_OF_DETAILS = NoiseConfig(0.25, rescale=False, weight=1.0)
 _LIGHT = NetworkConfig(depth=9, width=64, receptive_field=19)
 _LOCAL = NetworkConfig(depth=11, width=64, receptive_field=9)
 _GLOBAL = NetworkConfig(depth=11, width=48, receptive_field=23)
@@ -52,7 +59,9 @@ def _photographs(channels: int) -> tuple[FlatDenoiserConfig, LocalModelConfig]:
     flat = FlatDenoiserConfig(channels, _LIGHT, MODERATE, blocks=2)
     # The low-pass image of a photograph has an eighth of its noise.
     low = NoiseConfig(power=3.0, rescale=False, weight=1.5)
-    return flat, LocalModelConfig(channels, (_LOCAL,) * 3, _GLOBAL, low_noise=low)
+    return flat, LocalModelConfig(
+        channels, (_LOCAL,) * 3, _GLOBAL, noise=_OF_DETAILS, low_noise=low
+    )
 
 
 _FLAT_GRAY, _LOCAL_GRAY = _photographs(1)
@@ -60,7 +69,7 @@ _FLAT_RGB, _LOCAL_RGB = _photographs(3)
 _COARSER = (
     Budget("scale-1", batch_size=32),
     Budget("scale-2", batch_size=64),
-    Budget("low", steps=8_000, batch_size=64),
+    Budget("low", steps=6_000, batch_size=64),
 )
 
 _TINY_NETWORK = NetworkConfig(depth=3, width=8, receptive_field=5)
@@ -108,8 +117,8 @@ DENOISERS: dict[str, Preset] = {
         "seconds, for tests",
     ),
     "flat-gray": Preset(
-        _FLAT_GRAY, _training(20_000, 64), GRAY, {},
-        "grey photographs of any size; 0.26 M parameters, an hour on a core",
+        _FLAT_GRAY, _training(40_000, 64), GRAY, {},
+        "grey photographs of any size; 0.26 M parameters, two hours on a core",
     ),
     "flat-rgb": Preset(
         _FLAT_RGB, _training(12_000, 64), COLOUR, {},

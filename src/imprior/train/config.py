@@ -12,9 +12,10 @@ from torch import nn
 
 from imprior.train.progress import BITS
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
+OPTIMIZERS = ("adam", "adamw", "muon", "sgd")
 SCHEDULES = ("cosine", "linear", "constant")
 PRECISIONS = ("32", "bf16-mixed", "16-mixed")
+VECTOR_RATE = 0.1  # what vectors learn at with Muon, as a part of the rate of matrices
 BITS_PER_DIM = "bits_per_dim"  # the metric of networks whose loss is nats per dimension
 
 
@@ -26,10 +27,13 @@ class FitConfig:
         steps: Updates of the weights.
         batch_size: Images per update, all devices together.
         learning_rate: The largest that the schedule reaches.
-        optimizer: "adam", "adamw" or "sgd".
+        optimizer: "adam", "adamw", "sgd" or "muon" (Jordan, Muon: an optimizer for hidden layers,
+            2024): steps of SGD with Nesterov's momentum, those of a matrix, or of a convolution's
+            kernels as one, made orthogonal; vectors learn by Adam at a tenth of the rate.
         betas: Of Adam and AdamW: memory of the mean and of the square of the gradients.
-        momentum: Of SGD.
-        weight_decay: With AdamW decoupled from the gradient, else added to it.
+        momentum: Of SGD and Muon.
+        weight_decay: With AdamW and Muon decoupled from the gradient, else added to it; with Muon
+            that of matrices alone.
         warmup_steps: The rate first rises linearly for so many steps ...
         schedule: ... and then falls as a "cosine", "linear"ly, or stays "constant" ...
         final_fraction: ... down to this fraction of the largest.
@@ -50,7 +54,7 @@ class FitConfig:
     steps: int
     batch_size: int
     learning_rate: float
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "muon", "sgd"] = "adam"
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.9
     weight_decay: float = 0.0
@@ -112,12 +116,40 @@ class FitConfig:
         return min(self.weight_average, (1 + step) / (10 + step))
 
     def make_optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimizer of the parameters."""
+        """The optimizer of the parameters; `set_rate` changes its rate."""
         rate, decay = self.learning_rate, self.weight_decay
+        if self.optimizer == "muon":
+            return self._muon([*parameters])
         if self.optimizer == "sgd":
             return torch.optim.SGD(parameters, rate, self.momentum, weight_decay=decay)
         kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
         return kind(parameters, rate, self.betas, weight_decay=decay)
+
+    def _muon(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        from pytorch_optimizer import Muon  # here, as it takes a second
+
+        groups = [
+            {
+                "params": [parameter for parameter in parameters if parameter.ndim > 1],
+                "use_muon": True,
+                "lr": self.learning_rate,
+                "momentum": self.momentum,
+                "weight_decay": self.weight_decay,
+            },
+            {
+                "params": [parameter for parameter in parameters if parameter.ndim <= 1],
+                "use_muon": False,
+                "lr": self.learning_rate * VECTOR_RATE,
+                "rate": VECTOR_RATE,
+                "betas": self.betas,
+            },
+        ]
+        return Muon([group for group in groups if group["params"]])
+
+    def set_rate(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        """Gives an optimizer of this config the rate of a step, counted from 0."""
+        for group in optimizer.param_groups:
+            group["lr"] = self.rate(step) * group.get("rate", 1.0)
 
 
 def _require(name: str, fits: bool, rule: str, value: object) -> None:

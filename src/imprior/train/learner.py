@@ -78,8 +78,7 @@ class Learner(LightningModule):
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         """Called by Lightning: sets the rate, of which nothing has to be restored on resuming."""
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.config.rate(self.trainer.global_step)
+        self.config.set_rate(self.trainer.optimizers[0], self.trainer.global_step)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Called by Lightning, under its mixed precision.

@@ -75,7 +75,7 @@ class NoiseConfig:
 
     Attributes:
         sigma: The largest standard deviation, in units of the range of the images.
-        power: q; 2 draws low levels more often, 1 all levels alike.
+        power: q; 2 draws low levels more often, 1 all levels alike, 0 the largest alone.
         rescale: Whether each clean image is first darkened by a factor drawn from U(0, 1).
         weight: p of squared errors that are divided by the p-th power of their level: 0 as
             published, 2 for errors relative to the noise. With 0 low levels count for little.
@@ -89,11 +89,12 @@ class NoiseConfig:
     weight: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("sigma", "power"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if not 0 <= self.weight < float("inf"):
-            raise ValueError(f"weight must be at least 0 and finite, got {self.weight}")
+        if not 0 < self.sigma < float("inf"):
+            raise ValueError(f"sigma must be positive, got {self.sigma}")
+        for name in ("power", "weight"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                value = getattr(self, name)
+                raise ValueError(f"{name} must be at least 0 and finite, got {value}")
 
 
 def _check_images(channels: int, bits: int) -> None:
