@@ -60,7 +60,16 @@ def test_report_is_true(page: Path, tmp_path: Path) -> None:
     results = [r for r in evaluate(model, held_out, gray=True) if isinstance(r, Evaluation)]
     figure = total([result.record() for result in results])["bits_per_dim"]
     assert f"{figure:.3f}" in html and f"take {figure:.2f} bits per pixel" in html
-    for told in ("PNG", "WebP", "JPEG-LS", "JPEG XL", "2.png", "3.png", "bit for bit"):
+    for told in (
+        "PNG",
+        "WebP",
+        "JPEG-LS",
+        "JPEG XL",
+        "2.png",
+        "3.png",
+        "bit for bit",
+        "by flat-gray",
+    ):
         assert told in html
     compressed = (page.parent / "2.imp").read_bytes()
     restored = decompress(model, compressed)

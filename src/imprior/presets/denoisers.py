@@ -28,7 +28,7 @@ def _training(steps: int, crop: int, *budgets: Budget, batch: int = 32) -> Netwo
         optimizer="muon",
         betas=(0.9, 0.95),
         momentum=0.95,
-        weight_decay=0.1,
+        weight_decay=0.02,
         warmup_steps=min(100, steps // 10),
         final_fraction=0.001,
         weight_average=0.999,
@@ -117,7 +117,7 @@ DENOISERS: dict[str, Preset] = {
         "seconds, for tests",
     ),
     "flat-gray": Preset(
-        _FLAT_GRAY, _training(40_000, 64), GRAY, {},
+        _FLAT_GRAY, _training(36_000, 64), GRAY, {},
         "grey photographs of any size; 0.26 M parameters, two hours on a core",
     ),
     "flat-rgb": Preset(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from imprior.data.images import Image
 from imprior.inference.walk import draw
 from imprior.presets import PRESETS
 from imprior.provenance import versions
+from imprior.report.restoring import restore
 from imprior.report.story import RoundTrip, Story, page
 from imprior.tasks import codecs
 from imprior.tasks.compress import compress, decompress
@@ -32,7 +34,7 @@ from imprior.train.training import train
 QUICK, FULL = "mcgsm-gray-tiny", "mcgsm-gray-demo"
 SIDE = 256  # of the samples of pretrained models
 AGAINST = ("png", "webp", "jpegls", "jxl")
-CROP = 112  # side of the part of a photograph that is continued
+CROP = 112  # side of the part of a photograph that is continued and restored
 
 
 def demo(
@@ -56,38 +58,22 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     preset = QUICK if quick else FULL
     spent = Stopwatch(progress)
-    curve: list[float] = []
-
-    def note(reached: Progress) -> None:
-        if math.isfinite(reached.figure):  # nothing has been measured before the first steps
-            progress(f"training: {reached.stage}, {reached.figure:.3f} bits per pixel")
-            curve.append(reached.figure)
-
     photographs = [photograph.path for photograph in bundled("train")]
     held_out = [photograph.path for photograph in bundled("test")][: 2 if quick else None]
     with spent("training"):
-        chosen, folder = PRESETS[preset], out / "model"
-        trained = train(chosen, photographs, folder, seed=seed, resume=False, progress=note)
-        model = require(trained, ExactModel, "the demo")
+        model, curve = _learn(preset, photographs, out / "model", seed, progress)
     with spent("evaluating, codecs included"):
         results = _evaluate(model, held_out, AGAINST)
     with spent("evaluating and sampling with the pretrained models"):
-        models = _pretrained()
-        pretrained = {
-            name: _evaluate(other, held_out)
-            for name, other in models.items()
-            if other.channels == 1
-        }
-        side = CROP if quick else SIDE
-        imagined = {
-            name: next(iter(sample(other, (side, side), seed=seed)))
-            for name, other in models.items()
-        }
+        pretrained, imagined = _by_pretrained(held_out, CROP if quick else SIDE, seed)
+    part = _middle(results[0].pixels)
     with spent("sampling"):
         samples = list(sample(model, (96, 96), 4, seed=seed))
-        continued = _continue(model, results[0].pixels, 3, seed)
+        continued = _continue(model, part, 3, seed)
     with spent("compressing and restoring"):
         trip = _round_trip(model, results[0], out)
+    with spent("denoising and enlarging"):
+        restored = restore(part, seed)
     story = Story(
         preset=preset,
         seed=seed,
@@ -99,12 +85,33 @@ def demo(
         samples=samples,
         imagined=imagined,
         continued=continued,
+        restored=restored,
         trip=trip,
         seconds=spent.seconds,
         versions=versions(),
     )
     replace_file(out / "index.html", page(story).html().encode())
     return out / "index.html"
+
+
+def _learn(
+    preset: str,
+    photographs: Sequence[Path],
+    folder: Path,
+    seed: int,
+    progress: Callable[[str], object],
+) -> tuple[ExactModel, list[float]]:
+    """A model trained from scratch, and bits per pixel while it learned."""
+    curve: list[float] = []
+
+    def note(reached: Progress) -> None:
+        if math.isfinite(reached.figure):  # nothing has been measured before the first steps
+            progress(f"training: {reached.stage}, {reached.figure:.3f} bits per pixel")
+            curve.append(reached.figure)
+
+    how: dict[str, Any] = {"seed": seed, "resume": False, "progress": note}
+    trained = train(PRESETS[preset], photographs, folder, **how)
+    return require(trained, ExactModel, "the demo"), curve
 
 
 class Stopwatch:
@@ -143,14 +150,30 @@ def _pretrained() -> dict[str, ExactModel]:
     }
 
 
-def _continue(model: ExactModel, pixels: Tensor, num: int, seed: int) -> list[Tensor]:
-    """The middle of a photograph; then its upper half, continued by the model `num` times."""
+def _by_pretrained(
+    held_out: Sequence[Path], side: int, seed: int
+) -> tuple[dict[str, list[Evaluation]], dict[str, Tensor]]:
+    """Name of a bundled model -> photographs under it, if it is of grey ones; an image by it."""
+    models = _pretrained()
+    gray = {name: model for name, model in models.items() if model.channels == 1}
+    results = {name: _evaluate(model, held_out) for name, model in gray.items()}
+    drawn = {
+        name: next(iter(sample(model, (side, side), seed=seed))) for name, model in models.items()
+    }
+    return results, drawn
+
+
+def _middle(pixels: Tensor) -> Tensor:
     top, left = ((side - CROP) // 2 for side in pixels.shape[1:])
-    x = pixels[:, top : top + CROP, left : left + CROP]
-    known = torch.zeros(1, *x.shape[1:], dtype=torch.bool)
+    return pixels[:, top : top + CROP, left : left + CROP]
+
+
+def _continue(model: ExactModel, part: Tensor, num: int, seed: int) -> list[Tensor]:
+    """A part of a photograph; then its upper half, continued by the model `num` times."""
+    known = torch.zeros(1, *part.shape[1:], dtype=torch.bool)
     known[:, : CROP // 2] = True
     streams = [stream(seed, index) for index in range(num)]
-    return [x, *(draw(model, x[None], known, generator=stream)[0] for stream in streams)]
+    return [part, *(draw(model, part[None], known, generator=one)[0] for one in streams)]
 
 
 def _round_trip(model: ExactModel, result: Evaluation, out: Path) -> RoundTrip:

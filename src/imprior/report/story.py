@@ -11,6 +11,7 @@ from torch import Tensor
 
 from imprior.report import figures
 from imprior.report.page import Block, Fact, Facts, Gallery, Page, Picture, Section
+from imprior.report.restoring import Restored, restored_blocks
 from imprior.report.tables import Table, comparison, number, seconds, size
 from imprior.tasks.evaluate import Evaluation, total
 
@@ -56,6 +57,7 @@ class Story:
         samples: Images drawn from the model, (C, H, W).
         imagined: Name of a bundled model -> an image drawn from it.
         continued: Part of a photograph, then what the model makes of its lower half.
+        restored: What denoisers make of the same part.
         trip: One photograph, compressed and restored.
         seconds: What was done -> how long it took.
         versions: What it was done with.
@@ -71,6 +73,7 @@ class Story:
     samples: Sequence[Tensor]
     imagined: Mapping[str, Tensor]
     continued: Sequence[Tensor]
+    restored: Restored
     trip: RoundTrip
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -92,6 +95,7 @@ def page(story: Story) -> Page:
             Section("Where the bits go", _surprise(story)),
             Section("What the model imagines", _imagined(story)),
             Section("A photograph, compressed and restored", _round_trip(story)),
+            Section("Without noise, and larger", restored_blocks(story.restored)),
             Section("How it was made", _making(story)),
         ],
         colophon="imprior demo, preset "
