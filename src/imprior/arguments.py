@@ -138,7 +138,7 @@ def _sample(parser: ArgumentParser, words: Sequence[str]) -> None:
     parser.add_argument("--num", type=int, default=16, metavar="N", help="how many images")
     _add(parser, "--temperature")
     _add(parser, "--out", metavar="DIR", help="the folder for the images and a sheet of them all")
-    _add(parser, "--seed", "--json", "--overwrite", "--quiet")
+    _add(parser, "--seed", "--device", "--json", "--overwrite", "--quiet")
 
 
 def size(text: str) -> tuple[int, int]:

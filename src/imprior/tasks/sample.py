@@ -69,6 +69,9 @@ def drawing(model: ImageModel, temperature: float = 1.0, watch: Watch = unwatche
         check_temperature(temperature)
         return partial(_synthesize, model, watch)
     sampler = require(model, Sampler, "sample")
+    device = next((weights.device.type for weights in model.parameters()), "cpu")
+    if device != "cpu":
+        raise ValueError(f"{type(model).__name__} draws on the CPU, not on {device}")
     if temperature == 1:
         return lambda size, generator: sampler.sample((1, *size), generator=generator)[0]
     exact = require(model, ExactModel, "sampling at a temperature")
