@@ -39,7 +39,8 @@ class FitConfig:
         final_fraction: ... down to this fraction of the largest.
         gradient_clip: Longer gradients are cut to this Euclidean norm; 0: none.
         weight_average: Decay of a moving average of the weights, which is then what is validated
-            and kept; 0: none. It rises to this value as (1 + n) / (10 + n) in step n.
+            and kept; 0: none. It rises to this value as (1 + n) / (10 + n) in step n. Statistics
+            that a network keeps of its layers are not those of averaged weights: not for such.
         precision: "32", or mixed with bfloat16 or, on GPUs, float16. Validation is in 32 bits.
         validate_every: Steps between looks at the validation images; the last step has one too.
         validation_batch: Images per batch there, all devices together; 0: as many as in training.
