@@ -48,7 +48,7 @@ def _training(steps: int, crop: int, *budgets: Budget, batch: int = 32) -> Netwo
 
 
 MODERATE = NoiseConfig(0.4, power=1.25, rescale=False, weight=1.0)
-_OF_DETAILS = NoiseConfig(0.25, rescale=False, weight=1.0)
+_OF_DETAILS = NoiseConfig(0.25, rescale=False, weight=1.0, given=1.0)
 _LIGHT = NetworkConfig(depth=9, width=64, receptive_field=19)
 _LOCAL = NetworkConfig(depth=11, width=64, receptive_field=9)
 _GLOBAL = NetworkConfig(depth=11, width=48, receptive_field=23)
@@ -65,15 +65,17 @@ def _photographs(channels: int) -> tuple[FlatDenoiserConfig, LocalModelConfig]:
 
 _FLAT_GRAY, _LOCAL_GRAY = _photographs(1)
 _FLAT_RGB, _LOCAL_RGB = _photographs(3)
-_COARSER = (
-    Budget("scale-1", batch_size=32),
-    Budget("scale-2", batch_size=64),
-    Budget("low", steps=6_000, batch_size=64),
-)
+
+
+def _scales(steps: int, low_steps: int) -> NetworkTraining:
+    """A local model's: coarser images have more to a batch."""
+    coarser = (Budget("scale-1", batch_size=32), Budget("scale-2", batch_size=64))
+    return _training(steps, 96, *coarser, Budget("low", low_steps, 64), batch=16)
+
 
 _TINY_NETWORK = NetworkConfig(depth=3, width=8, receptive_field=5)
 _TINY_TRAINING = _training(30, 16, batch=4)
-_FOR_FIELDS = "photographs, to compare receptive fields; 0.2 M parameters, half an hour on a core"
+_FOR_FIELDS = "photographs, to compare receptive fields; 0.2 M parameters, ten minutes on a core"
 
 
 def _as_published(images: int, epochs: int, crop: int, batch: int) -> NetworkTraining:
@@ -99,7 +101,7 @@ def _flat_faces(field: int) -> Preset:
 
 def _field(field: int) -> Preset:
     config = FlatDenoiserConfig(1, NetworkConfig(21, 32, field))
-    return Preset(config, _training(2_000, 64), GRAY, {}, _FOR_FIELDS)
+    return Preset(config, _training(1_000, 64), GRAY, {}, _FOR_FIELDS)
 
 
 DENOISERS: dict[str, Preset] = {
@@ -124,12 +126,12 @@ DENOISERS: dict[str, Preset] = {
         "colour photographs of any size; 0.27 M parameters, 40 minutes on a core",
     ),
     "local-gray": Preset(
-        _LOCAL_GRAY, _training(5_000, 96, *_COARSER, batch=16), GRAY, {},
-        "grey photographs of any size; 0.5 M parameters, 50 minutes on a core",
+        _LOCAL_GRAY, _scales(4_000, 6_000), GRAY, {},
+        "grey photographs of any size; 0.5 M parameters, half an hour on a core",
     ),
     "local-rgb": Preset(
-        _LOCAL_RGB, _training(4_000, 96, *_COARSER, batch=16), COLOUR, {},
-        "colour photographs of any size; 0.5 M parameters, 40 minutes on a core",
+        _LOCAL_RGB, _scales(2_500, 3_000), COLOUR, {},
+        "colour photographs of any size; 0.5 M parameters, 20 minutes on a core",
     ),
     "flat-gray-13": _field(13),
     "flat-gray-43": _field(43),

@@ -115,6 +115,25 @@ def test_what_is_given_has_no_noise_and_is_darkened_with_the_rest() -> None:
     assert 0.5 < float(factors[:, 0].std()) / (1 / 12) ** 0.5 < 1.5
 
 
+def test_what_is_given_may_have_less_noise() -> None:
+    """Its level, as a part of the details', is uniform; and the details' noise is what is asked."""
+    fixed, clean, seen = torch.rand(3000, 1, 8, 8), torch.rand(3000, 3, 8, 8), []
+
+    def predict(noisy: Tensor) -> Tensor:
+        seen.append(noisy - torch.cat([fixed, clean], 1))
+        return seen[-1][:, 1:]
+
+    config = NoiseConfig(0.1, power=0, rescale=False, given=0.8)
+    assert float(objective.loss(predict, clean, fixed, config)) < 1e-12
+    levels = seen[0].square().mean((2, 3)).sqrt()
+    torch.testing.assert_close(levels[:, 1:].mean(0), torch.full((3,), 0.1), rtol=0.01, atol=0)
+    quantiles = torch.linspace(0.05, 0.95, 10)
+    found = torch.quantile(levels[:, 0], quantiles)
+    torch.testing.assert_close(found, 0.08 * quantiles, rtol=0, atol=0.005)
+    with pytest.raises(ValueError, match="given must be at least 0"):
+        NoiseConfig(given=-1)
+
+
 @torch.no_grad()
 def test_metrics_are_errors_at_known_levels() -> None:
     """Who predicts no noise at all is off by the variance of the noise."""

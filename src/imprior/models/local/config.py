@@ -79,6 +79,8 @@ class NoiseConfig:
         rescale: Whether each clean image is first darkened by a factor drawn from U(0, 1).
         weight: p of squared errors that are divided by the p-th power of their level: 0 as
             published, 2 for errors relative to the noise. With 0 low levels count for little.
+        given: Largest noise of what details are given, as a part of their own; 0 as published. Each
+            image has its own level up to that. In denoising, what is given is itself denoised.
 
     Source: the code of Kadkhodaie et al. (2023), where u is one of 255 grey levels.
     """
@@ -87,11 +89,12 @@ class NoiseConfig:
     power: float = 2.0
     rescale: bool = True
     weight: float = 0.0
+    given: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma < float("inf"):
             raise ValueError(f"sigma must be positive, got {self.sigma}")
-        for name in ("power", "weight"):
+        for name in ("power", "weight", "given"):
             if not 0 <= getattr(self, name) < float("inf"):
                 value = getattr(self, name)
                 raise ValueError(f"{name} must be at least 0 and finite, got {value}")

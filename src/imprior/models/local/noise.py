@@ -22,7 +22,7 @@ def loss(predict: Predict, clean: Tensor, fixed: Tensor | None, config: NoiseCon
     Arguments:
         predict: From noisy images to their noise; it sees `fixed` in front of them, if given.
         clean: Images or details, floats (B, C, H, W).
-        fixed: What has no noise, (B, ., H, W).
+        fixed: What has no noise, or less, (B, ., H, W).
         config: How noise is drawn, from torch's global generator.
     """
     each = (len(clean), 1, 1, 1)
@@ -31,6 +31,9 @@ def loss(predict: Predict, clean: Tensor, fixed: Tensor | None, config: NoiseCon
         clean, fixed = clean * brightness, None if fixed is None else fixed * brightness
     sigma = config.sigma * torch.rand(each, device=clean.device) ** config.power
     noise = sigma * torch.randn_like(clean)
+    if fixed is not None and config.given:
+        level = config.given * sigma * torch.rand(each, device=clean.device)
+        fixed = fixed + level * torch.randn_like(fixed)
     errors = (predict(_behind(fixed, clean + noise)) - noise).square()
     return (errors * sigma.clamp(min=LEAST * config.sigma) ** -config.weight).mean()
 
