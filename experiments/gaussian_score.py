@@ -83,7 +83,7 @@ def trained(noise: NoiseConfig, steps: int, folder: Path) -> FlatDenoiser:
     model = FlatDenoiser(FlatDenoiserConfig(1, NETWORK, noise))
     config = FitConfig(
         steps, 32, 0.02, optimizer="muon", momentum=0.95, warmup_steps=min(100, steps),
-        weight_average=0.99, validate_every=min(500, steps), monitor="mse",
+        validate_every=min(500, steps), monitor="mse",
     )  # fmt: skip
 
     def tell(at: Progress) -> None:

@@ -4,7 +4,7 @@
     python -m experiments.local_inverse --count 2 --side 64 --record false
 
 The middle 256 x 256 pixels of each image of Set12. "super-resolution 4": given the means of blocks
-of 4 x 4 pixels. "random pixels": given 10 % of them, not which noise. A flat denoiser solves both
+of 4 x 4 pixels. "random pixels": given 10 % of the pixels. A flat denoiser solves both
 (Kadkhodaie & Simoncelli, 2021); a multi-scale one draws the details of the first (Kadkhodaie et
 al., 2023), for which block means are the low-pass image of two scales. One sample, and the mean of
 `count`; beside them nearest neighbours, bicubic and linear interpolation. PSNR and structural
@@ -41,11 +41,12 @@ from imprior.inference.posterior import Samples, draw_samples, solve
 from imprior.inference.schedule import Schedule
 from imprior.report.page import Block, Gallery, Page, Section
 from imprior.report.tables import Table
-from imprior.tasks.denoise import Quality, quality
+from imprior.tasks.denoise import Quality, mean_quality, quality
+from imprior.tasks.interpolation import bicubic
 
 RESULTS = Path(__file__).parent / "results"
 FACTOR, SHARE = 4, 0.1
-SHOWN = (4, 7, 8)  # images with pictures: a butterfly, a parrot... by their numbers from 0
+SHOWN = (4, 7, 8)  # images with pictures, by their numbers from 0: butterfly, Lena, Barbara
 DETAILS = Schedule(sigma0=0.25)  # the largest noise that networks of details learnt from
 
 Answers = dict[str, Tensor]
@@ -108,7 +109,7 @@ def super_resolution(flat: Denoiser, local: MultiscaleDenoiser, count: int) -> P
         )  # fmt: skip
         return {
             "nearest": functional.interpolate(means, size)[0],
-            "bicubic": functional.interpolate(means, size, mode="bicubic")[0],
+            "bicubic": bicubic(means[0], FACTOR, ((FACTOR - 1) / 2,) * 2),
             **solved("flat", flat, operator, FACTOR * means, count, seed),
             **several("multi-scale", drawn),
         }
@@ -150,13 +151,7 @@ def _interpolated(x: Tensor, operator: Mask, how: str) -> Tensor:
 
 def means(found: list[Mapping[str, Quality]]) -> dict[str, Quality]:
     """The mean qualities of each method over images."""
-    return {
-        name: Quality(
-            sum(each[name].psnr for each in found) / len(found),
-            sum(each[name].ssim or 0.0 for each in found) / len(found),
-        )
-        for name in found[0]
-    }
+    return {name: mean_quality([each[name] for each in found]) for name in found[0]}
 
 
 def answer(problem: Problem, pictures: list[Tensor], seed: int) -> tuple[Section, list[Record]]:

@@ -61,6 +61,47 @@ def test_denoise_writes_files_figures_and_a_page(
     assert status == 0 and "3 outputs were there already" in said
 
 
+def test_page_does_not_replace_another(run: Run, model: Path, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("of somebody else")
+    words = ("denoise", photos / "a.png", "--model", model, "--report", "--out")
+    assert run(*words, tmp_path / "b.png")[0] == 0
+    assert (tmp_path / "b.html").is_file() and (tmp_path / "b.png").is_file()
+    status, _, err = run(*words, tmp_path)
+    assert status == 2 and "index.html is there already" in err
+    assert (tmp_path / "index.html").read_text() == "of somebody else"
+    assert not (tmp_path / "a.png").exists()
+    assert run(*words, tmp_path, "--overwrite")[0] == 0
+    assert "<html" in (tmp_path / "index.html").read_text()
+    status, _, err = run("evaluate", photos, "--model", model, "--out", tmp_path)
+    assert status == 2 and "index.html is there already: choose another --out" in err
+
+
+def test_marks_of_missing_pixels_are_named(run: Run, model: Path, tmp_path: Path) -> None:
+    pixels = np.zeros((20, 24), "float32")
+    pixels[3, 4] = -3.4e38
+    tifffile.imwrite(tmp_path / "c.tif", pixels)
+    status, _, err = run("denoise", tmp_path / "c.tif", "--model", model, "--out", tmp_path / "o")
+    assert status == 1 and "c.tif: values overflow in the model" in err and "-3.4e+38 to 0" in err
+    assert not list((tmp_path / "o").glob("*"))
+
+
+def test_output_of_another_format_is_refused(
+    run: Run, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "clean.tiff"
+    status, _, err = run("denoise", photos / "a.png", "--model", model, "--out", out)
+    assert status == 2 and "clean.tiff: of" in err and "a .png file is made" in err
+    assert not out.exists()
+
+
+def test_figures_are_json_for_anyone(run: Run, tmp_path: Path) -> None:
+    write(tmp_path / "flat.png", Image(torch.full((1, 16, 16), 128), 8))
+    words = ("upscale", tmp_path / "flat.png", "--model", "local-gray", "--scale", 2, "--shrink")
+    status, told, _ = run(*words, "--out", tmp_path / "o", "--json", "-", "--quiet")
+    record = json.loads(told, parse_constant=pytest.fail)  # Infinity, -Infinity and NaN
+    assert status == 0 and record["files"][0]["quality"]["bicubic"]["psnr"] is None
+
+
 def test_blind_denoising_has_no_figures_of_quality(
     run: Run, model: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -140,6 +181,10 @@ def test_evaluate_writes_figures_and_curves(
     assert list(figures["total"]) == ["5", "50"] and figures["failures"] == []
     assert f"{figures['total']['50']['psnr']:.2f}/{figures['total']['50']['ssim']:.4f}" in said
     assert list(figures["total"]["5"]["against"]) == [str(other)]
+    assert f"{photos / 'b.png'}: a model of grey images: each channel was denoised" in said
+    assert [bool(image["notes"]) for image in figures["images"]] == [False] * 2 + [True] * 2 + [
+        False
+    ] * 2
 
 
 def test_info_says_what_a_denoiser_can(run: Run, model: Path) -> None:

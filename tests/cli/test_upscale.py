@@ -50,7 +50,7 @@ def test_upscale_to_one_file_keeps_the_pixels(
     assert run(*words, "--report")[0] == 0
     large = read(tmp_path / "large.png").pixels
     assert torch.equal(large[:, 1::2, 1::2], read(photos / "a.png").pixels)
-    assert (tmp_path / "index.html").exists()
+    assert (tmp_path / "large.html").exists()
 
 
 def test_upscale_needs_a_multiscale_model(

@@ -173,6 +173,7 @@ def test_random_projections_see_all_values() -> None:
 SHAPE = (1, 6, 8)
 WRONG = {
     "wrong adjoint": Custom(SHAPE, lambda x: x[..., :3, :], lambda m: 2 * pad_rows(m)),
+    "unfit adjoint": Custom(SHAPE, lambda x: x[..., :3, :], lambda m: m.view(2, *SHAPE)),
     "wrong place": Custom(SHAPE, lambda x: x[..., :3, :], lambda m: pad_rows(m).roll(1, -2)),
     "rows that are not orthonormal": Custom(SHAPE, lambda x: 2 * x, lambda m: 2 * m),
     "dependent rows": Custom(
@@ -192,6 +193,7 @@ def pad_rows(m: Tensor) -> Tensor:
     ("name", "message"),
     [
         ("wrong adjoint", "has a wrong adjoint: relative error 0"),
+        ("unfit adjoint", "fails on images"),
         ("wrong place", "has a wrong adjoint"),
         ("rows that are not orthonormal", "rows that are not orthonormal: relative error 3"),
         ("dependent rows", "rows that are not orthonormal: relative error 1,"),

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return COMMANDS[command](parser.instantiate(args))
     except KeyboardInterrupt as error:
         kept = f"; {error}" if str(error) else ""
-        goes_on = command in ("train", "inpaint", "texture")
+        goes_on = command in ("train", "texture") or (command == "inpaint" and bool(kept))
         terminal.complain(f"interrupted{kept}" + "; the same command goes on from there" * goes_on)
         return 130
     except OSError as error:

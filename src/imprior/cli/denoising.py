@@ -22,11 +22,14 @@ def denoise(args: Namespace) -> int:
     """Removes the noise of images."""
     from imprior.base import require
     from imprior.denoisers import Denoiser
+    from imprior.report.before_after import refuse_page
     from imprior.report.denoise import write_report
     from imprior.tasks.denoise_files import Wanted, denoise_files
 
     wanted = Wanted(args.sigma, args.seed, args.tile)
     model, out = require(terminal.load(args), Denoiser, "denoise"), Path(args.out)
+    if args.report and not args.overwrite:
+        refuse_page(out)
     with terminal.bar(args, unit="file") as bar:
 
         def share(path: Path, done: float) -> None:
@@ -58,8 +61,13 @@ def _say_results(args: Namespace, results: Sequence[Denoised]) -> None:
             ssim = "–" if done.clean.ssim is None else f"{done.clean.ssim:.4f}"
             told += f"  {done.noisy.psnr:7.2f} -> {done.clean.psnr:7.2f}       {ssim:>7}"
         terminal.say(args, f"{told}  {done.file}")
-    for note, count in Counter(note for done in results for note in done.notes).items():
-        first = next(done.path for done in results if note in done.notes)
+    _say_notes(args, {done.path: done.notes for done in results})
+
+
+def _say_notes(args: Namespace, notes: Mapping[str, Sequence[str]]) -> None:
+    """Tells what there is to know of images, by their paths."""
+    for note, count in Counter(note for each in notes.values() for note in each).items():
+        first = next(path for path, each in notes.items() if note in each)
         others = f" and {count - 1} others" if count > 1 else ""
         terminal.say(args, f"{first}{others}: {note}")
 
@@ -75,11 +83,14 @@ def _total(results: Sequence[Denoised]) -> dict[str, Any]:
 
 def evaluate(args: Namespace, model: Denoiser) -> int:
     """Tells how close a denoiser comes to clean images, over levels of noise."""
+    from imprior.report.before_after import refuse_page
     from imprior.report.denoise import write_curves
     from imprior.tasks import evaluate_denoiser as task
     from imprior.tasks.files import Failure
 
     started = time.perf_counter()
+    if args.out is not None:
+        refuse_page(Path(args.out), "choose another --out")
     levels = _sigmas(args.sigmas or "15,25,50")
     against = task.choose([name for name in args.against.split(",") if name], args.tile)
     options = {"against": against, **{name: args[name] for name in ("seed", "tile", "gray")}}
@@ -97,6 +108,7 @@ def evaluate(args: Namespace, model: Denoiser) -> int:
     total = task.total(images)
     for sigma, means in total.items():
         terminal.say(args, _figures(sigma, means, "all"))
+    _say_notes(args, {image["path"]: image["notes"] for image in images})
     if args.out is not None and images:
         num = len({image["path"] for image in images})
         terminal.say(args, f"{write_curves(total, args.model, num, Path(args.out))} has the curves")

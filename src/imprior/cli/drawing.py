@@ -87,6 +87,7 @@ def inpaint(args: Namespace) -> int:
 def upscale(args: Namespace) -> int:
     """Draws larger images from what the given ones could be."""
     from imprior.base import Multiscale, require
+    from imprior.report.before_after import refuse_page
     from imprior.report.upscale import write_report
     from imprior.tasks.enlargement import Wanted
     from imprior.tasks.upscale_files import total, upscale_files
@@ -94,6 +95,8 @@ def upscale(args: Namespace) -> int:
     names = ("seed", "temperature", "gray", "reduce_bits", "mean", "shrink")
     wanted = Wanted(args.scale, args.samples, **{name: args[name] for name in names})
     model, out = require(terminal.load(args), Multiscale, "upscale"), Path(args.out)
+    if args.report and not args.overwrite:
+        refuse_page(out)
     with terminal.bar(args, unit="file") as bar:
 
         def drawn(path: Path, index: int) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,14 +67,24 @@ def finish(args: Namespace, record: dict[str, Any], failures: Sequence[Failure])
     from imprior.data.files import replace_file
 
     record = record | {"failures": [dataclasses.asdict(failure) for failure in failures]}
+    told = json.dumps(_finite(record), indent=2, allow_nan=False)
     if args.json == "-":
-        print(json.dumps(record, indent=2))
+        print(told)
     elif args.json is not None:
-        replace_file(Path(args.json), json.dumps(record, indent=2).encode())
+        replace_file(Path(args.json), told.encode())
     for failure in failures:
         named = failure.reason.startswith(failure.path)
         complain(failure.reason if named else f"{failure.path}: {failure.reason}")
     return 1 if failures else 0
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for numbers that JSON has no words for: the PSNR of equal images."""
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def say(args: Namespace, text: str) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from imprior.denoisers import Denoiser, MultiscaleDenoiser
+from imprior.inference.memory import enough_memory
 from imprior.inference.synthesis import check_scales
 
 # One pair of draws is within 0.06 dB of many, four are within 0.02 dB (published faces, x4).
@@ -71,6 +72,7 @@ def expect(
         for _ in range(pairs):
             noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
             noise = sigma * noise.to(mean.device)
-            total += denoiser.denoise(mean + noise) + denoiser.denoise(mean - noise)
+            with enough_memory(f"draw images of {' x '.join(map(str, mean.shape[2:]))} at once"):
+                total += denoiser.denoise(mean + noise) + denoiser.denoise(mean - noise)
         mean = total / (2 * pairs)
     return mean

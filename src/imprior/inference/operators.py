@@ -214,24 +214,32 @@ def check_adjoint(
     generator = torch.Generator().manual_seed(0)
     draws = torch.randn(2, 2, *operator.shape, generator=generator, dtype=torch.float64)
     x, other = draws.to(device, dtype)
+    try:
+        errors = _faults(operator, x, other)
+    except (RuntimeError, TypeError, IndexError) as said:  # as torch says what does not fit
+        raise ValueError(f"{operator!r} fails on images {tuple(x.shape)}: {said}") from None
+    for wrong, error in errors.items():
+        if not error <= tolerance:
+            raise ValueError(
+                f"{operator!r} {wrong}: relative error {error:.2g}, allowed {tolerance:.2g}"
+            )
+
+
+def _faults(operator: Operator, x: Tensor, other: Tensor) -> dict[str, float]:
+    """What an operator could be guilty of, and how large the relative error is."""
     seen, both = operator.apply(x), operator.apply(x - 2 * other)
     # Correlated with A x, so that a wrong scale shows, but not A x alone: other faults show too.
     m = seen + operator.apply(other)
     back = operator.adjoint(m)
     if back.shape != x.shape:
         raise ValueError(f"{operator!r}: its adjoint makes {tuple(back.shape)}, not an image")
-    errors = {
+    return {
         "is not linear": _relative(both - seen + 2 * operator.apply(other), both),
         "has a wrong adjoint": _mismatch(seen, m, x, back),
         "has rows that are not orthonormal": _relative(
             operator.apply(operator.adjoint(seen)) - seen, seen
         ),
     }
-    for wrong, error in errors.items():
-        if not error <= tolerance:
-            raise ValueError(
-                f"{operator!r} {wrong}: relative error {error:.2g}, allowed {tolerance:.2g}"
-            )
 
 
 def _relative(error: Tensor, scale: Tensor) -> float:

@@ -18,6 +18,9 @@ TROUBLE: dict[Stop, str] = {
 }
 """What is wrong with an image that stopped so, though it is one."""
 
+OVERFLOW = "the denoiser makes noise larger, as one does that is not trained"
+"""Why there is no image at all where a state is not finite."""
+
 DIVERGED = 1.5
 """An image whose noise exceeds this multiple of what it began with is given up, as published."""
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from imprior.denoisers import Denoiser, MultiscaleDenoiser
 from imprior.inference.ascent import Ascent, Iteration, ascend
 from imprior.inference.cascade import Scale, cascade
-from imprior.inference.schedule import TROUBLE, Schedule
+from imprior.inference.schedule import OVERFLOW, TROUBLE, Schedule
 
 MIDDLE = 0.5  # where images begin: a bias-free network begun at black ends with next to no contrast
 
@@ -152,9 +152,6 @@ def _judge(ended: Ascent, scale: int, watch: Watch) -> None:
     """Tells what is wrong with how an image ended; raises ValueError if it is no image."""
     (why,) = ended.stopped
     if why == "not_finite":
-        raise ValueError(
-            f"values overflowed at scale {scale}: the denoiser makes noise larger, as one does "
-            "that is not trained"
-        )
+        raise ValueError(f"values overflowed at scale {scale}: {OVERFLOW}")
     if why in TROUBLE:
         watch(Moment(scale, int(ended.steps[0]), float(ended.sigmas[-1, 0]), TROUBLE[why]))

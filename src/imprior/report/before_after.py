@@ -46,15 +46,27 @@ class Done(Protocol):
 Result = TypeVar("Result", bound=Done)
 
 
+def page_of(out: Path) -> Path:
+    """The page that tells of what is written to a folder, or to one file."""
+    one_file = bool(out.suffix) and not out.is_dir()
+    return out.with_suffix(".html") if one_file else out / PAGE
+
+
+def refuse_page(out: Path, instead: str = "choose another --out, or --overwrite") -> None:
+    """Raises ValueError if there is a page already, which might tell of something else."""
+    if (path := page_of(out)).exists():
+        raise ValueError(f"{path} is there already: {instead}")
+
+
 def write_page(page: Page, out: Path) -> Path:
-    """Writes a page into a folder, or beside a file; returns where it is.
+    """Writes the page of what was written to `out`; returns where it is.
 
     Raises:
         OSError: If the file cannot be written.
     """
-    folder = out if out.is_dir() else out.parent
-    replace_file(folder / PAGE, page.html().encode())
-    return folder / PAGE
+    path = page_of(out)
+    replace_file(path, page.html().encode())
+    return path
 
 
 def sections(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,11 +44,12 @@ def denoise(
         The same shape and type, not clipped.
 
     Raises:
-        ValueError: If the model is for another number of channels, or `y` is not finite.
+        ValueError: If the model is for another number of channels, or `y` is not finite, or so
+            large that values overflow.
         MemoryError: If there is no memory for the smallest tile.
     """
     if not takes_each_channel(model, len(y)):
-        return tiled.denoise(model, y[None], tile, progress)[0]
+        return _checked(tiled.denoise(model, y[None], tile, progress)[0], y)
     result = torch.empty_like(y)
     for number, channel in enumerate(y):
 
@@ -56,7 +57,18 @@ def denoise(
             progress((done + share) / len(y))
 
         result[number] = tiled.denoise(model, channel[None, None], tile, tell)[0, 0]
-    return result
+    return _checked(result, y)
+
+
+def _checked(x: Tensor, y: Tensor) -> Tensor:
+    """What became of y, if it is finite; else raises ValueError."""
+    if all(bool(band.isfinite().all()) for band in x.split(BAND, 1)):
+        return x
+    least, most = y.aminmax()
+    raise ValueError(
+        "values overflow in the model: black is 0 and white 1, the image goes from "
+        f"{least:.3g} to {most:.3g}; are these marks of missing pixels?"
+    )
 
 
 def takes_each_channel(model: Denoiser, channels: int) -> bool:
@@ -113,6 +125,13 @@ class Quality:
 
     psnr: float
     ssim: float | None
+
+
+def mean_quality(found: Sequence[Quality]) -> Quality:
+    """The means over images; of similarities over those that have one."""
+    similarities = [each.ssim for each in found if each.ssim is not None]
+    ssim = sum(similarities) / len(similarities) if similarities else None
+    return Quality(sum(each.psnr for each in found) / len(found), ssim)
 
 
 def quality(clean: Tensor, x: Tensor) -> Quality:

@@ -22,6 +22,7 @@ from imprior.denoisers import Denoiser
 from imprior.inference.tiled import TILE, check_tile
 from imprior.models.local.published import read_flat
 from imprior.tasks.denoise import MAX_SIGMA, Quality, add_noise, check_noise, denoise, quality
+from imprior.tasks.denoise_files import notes
 from imprior.tasks.files import Failure, find_files
 
 Method = Callable[[Tensor, float], Tensor]
@@ -40,6 +41,7 @@ class Denoising:
         noisy: How close the noisy image is to the clean one.
         clean: Likewise the model's.
         against: Likewise those of other methods.
+        notes: What to know about it, in sentences.
     """
 
     path: str
@@ -47,6 +49,7 @@ class Denoising:
     noisy: Quality
     clean: Quality
     against: Mapping[str, Quality] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """The figures as JSON values."""
@@ -56,6 +59,7 @@ class Denoising:
             **asdict(self.clean),
             "noisy": asdict(self.noisy),
             "against": {name: asdict(figures) for name, figures in self.against.items()},
+            "notes": list(self.notes),
         }
 
 
@@ -94,12 +98,12 @@ def evaluate_denoiser(
     own = partial(_denoise, model, tile)
 
     def compare(path: str, image: FloatImage) -> Iterator[Denoising]:
-        clean = image.colours
+        clean, known = image.colours, notes(model, image)
         for sigma in sigmas:
             y = add_noise(clean, sigma, seed)
             others = {name: quality(clean, of(y, sigma)) for name, of in (against or {}).items()}
             found = quality(clean, own(y, sigma))
-            yield Denoising(path, sigma, quality(clean, y), found, others)
+            yield Denoising(path, sigma, quality(clean, y), found, others, known)
 
     return _over_images(paths, gray, compare)
 

@@ -118,9 +118,13 @@ def _pairs(
 ) -> Iterator[tuple[Path, Path]]:
     """Each input file, once, and its output."""
     first = Path(paths[0]) if len(paths) == 1 else Path()
-    if first.is_file() and not out.is_dir() and out.suffix.lower() == suffix(first).lower():
-        yield first, out
-        return
+    if first.is_file() and not out.is_dir():
+        wanted = suffix(first).lower()
+        if out.suffix.lower() == wanted:
+            yield first, out
+            return
+        if out.suffix.lower() in takes:
+            raise ValueError(f"{out}: of {first} a {wanted} file is made; end --out in that")
     for source, relative in find_files(paths, takes, failures):
         yield source, out / relative.with_suffix(suffix(source))
 

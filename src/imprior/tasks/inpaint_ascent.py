@@ -22,7 +22,7 @@ from imprior.inference import tiled
 from imprior.inference.ascent import Iteration
 from imprior.inference.operators import Mask
 from imprior.inference.posterior import PATIENT, solve
-from imprior.inference.schedule import TROUBLE, Schedule, Stop
+from imprior.inference.schedule import OVERFLOW, TROUBLE, Schedule, Stop
 from imprior.tasks.denoise import takes_each_channel
 from imprior.tasks.filling import Stage, check_hole
 from imprior.tasks.holes import around
@@ -74,7 +74,10 @@ class Ascending:
 
     def _watch(self, tell: Callable[[Stage], object], at: Iteration) -> None:
         sigma, schedule = float(at.sigma[at.moving].amax()), self.schedule
-        share = math.log(schedule.sigma0 / sigma) / math.log(schedule.sigma0 / schedule.sigma_end)
+        share = 0.0
+        if 0 < sigma < math.inf:
+            whole = math.log(schedule.sigma0 / schedule.sigma_end)
+            share = math.log(schedule.sigma0 / sigma) / whole
         text = f"step {at.number}: noise {sigma:.3f}"
         tell(Stage(min(max(share, 0.0), 1.0), text, notable=False))
 
@@ -167,9 +170,7 @@ def ascend_into(
     )  # fmt: skip
     (stopped,) = solved.stopped
     if "not_finite" in stopped:
-        raise ValueError(
-            "values overflowed: the denoiser makes noise larger, as one does that is not trained"
-        )
+        raise ValueError(f"values overflowed: {OVERFLOW}")
     drawn = to_int(solved.images[0].reshape(values.shape), image.bits)
     part = around(hole, MARGIN)
     x = image.pixels[:, *part].clone()

@@ -17,7 +17,7 @@ from imprior.data.images import Image, ImageError
 from imprior.data.loading import match
 from imprior.denoisers import Denoiser
 from imprior.inference.synthesis import Moment
-from imprior.tasks.denoise import Quality
+from imprior.tasks.denoise import Quality, mean_quality
 from imprior.tasks.enlargement import Made, Wanted, make
 from imprior.tasks.files import Run
 from imprior.tasks.image_files import Options, over_images
@@ -70,13 +70,7 @@ class Upscaled:
 def total(results: Sequence[Upscaled]) -> dict[str, Quality]:
     """The means of `Upscaled.quality` over images; of similarities over those that have one."""
     ways = list(results[0].quality) if results else []
-    return {way: _mean([each.quality[way] for each in results]) for way in ways}
-
-
-def _mean(found: Sequence[Quality]) -> Quality:
-    similarities = [each.ssim for each in found if each.ssim is not None]
-    ssim = sum(similarities) / len(similarities) if similarities else None
-    return Quality(sum(each.psnr for each in found) / len(found), ssim)
+    return {way: mean_quality([each.quality[way] for each in results]) for way in ways}
 
 
 def upscale_files(

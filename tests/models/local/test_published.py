@@ -136,6 +136,7 @@ def test_networks_of_one_model_have_the_same_channels(tmp_path: Path) -> None:
         read_local([tmp_path / "scale" / "model.pt"], tmp_path / "low" / "model.pt")
 
 
+FIRST = "module.conv_layers.0.weight"
 CONV, SD, GAIN = (f"module.{n}" for n in ("conv_layers.1.weight", "BN_layers.0.running_sd", "x"))
 
 
@@ -153,6 +154,8 @@ CONV, SD, GAIN = (f"module.{n}" for n in ("conv_layers.1.weight", "BN_layers.0.r
         ({"conv_layers.0.bias": torch.zeros(4)}, "conv_layers.0.bias"),
         ({"gammas.0": torch.ones(1, 4, 1, 1)}, "either BN_layers or"),
         ({CONV: "text"}, "something else than tensors"),
+        ({FIRST: torch.zeros(())}, "not 1×1 or 3×3"),
+        ({SD: torch.ones(1, 4, 1, 1).to_sparse()}, "not finite floats"),
     ],
 )
 def test_other_networks_are_refused(
@@ -169,7 +172,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     with pytest.raises(ValueError, match=r"model\.pt .* no such file"):
         read_flat(path)
-    for content in (b"", b"not weights", saved(tmp_path, state()).read_bytes()[:2000]):
+    whole = saved(tmp_path, state()).read_bytes()
+    for content in (b"", b"not weights", whole[:2000], whole[: len(whole) // 2], whole[:-9]):
         path.write_bytes(content)
         with pytest.raises(ValueError, match="damaged, or holds more"):
             read_flat(path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -149,8 +148,8 @@ def _load(path: Path) -> Mapping[str, Tensor]:
         raise ValueError("there is no such file")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        kind = type(error).__name__  # what these say is a page long
+    except Exception as error:  # nearly anything is raised on damaged files
+        kind = type(error).__name__  # what they say is a page long
         raise ValueError(f"it is damaged, or holds more than tensors ({kind})") from None
     if not isinstance(state, Mapping) or not all(isinstance(x, Tensor) for x in state.values()):
         raise ValueError("it holds something else than tensors by name")
@@ -165,7 +164,8 @@ def _parse(state: Mapping[str, Tensor]) -> Published:
         kinds = [(kind, match) for p, kind in _KINDS.items() if (match := re.fullmatch(p, name))]
         if not kinds:
             raise ValueError(f"it has {key}, which no denoiser of this family has")
-        if not (tensor.is_floating_point() and bool(tensor.isfinite().all())):
+        plain = tensor.layout == torch.strided and tensor.is_floating_point()
+        if not (plain and bool(tensor.isfinite().all())):
             raise ValueError(f"{key} has values that are not finite floats")
         (kind, match), *_ = kinds
         found.setdefault(kind, {})[int(match[1])] = tensor.float()
@@ -174,8 +174,8 @@ def _parse(state: Mapping[str, Tensor]) -> Published:
         raise ValueError("it must have either BN_layers or running_sd and gammas")
     kernels = _listed(found, "kernel")
     deviations, gains = (_listed(found, f"old {kind}" if old else kind) for kind in ("sd", "gain"))
+    _check_layers(kernels)
     depth, width = len(kernels), kernels[0].shape[0]
-    _check_layers(kernels, width)
     for what, values in (("running_sd", deviations), ("gammas", gains)):
         if [tuple(x.shape) for x in values] != [(1, width, 1, 1)] * (depth - 2):
             raise ValueError(f"its {what} are not {depth - 2} tensors of shape (1, {width}, 1, 1)")
@@ -192,7 +192,7 @@ def _listed(found: Mapping[str, Mapping[int, Tensor]], kind: str) -> list[Tensor
     return [numbered[number] for number in range(len(numbered))]
 
 
-def _check_layers(kernels: Sequence[Tensor], width: int) -> None:
+def _check_layers(kernels: Sequence[Tensor]) -> None:
     """Raises ValueError unless these are convolutions one after another."""
     last = len(kernels) - 1
     if not last:
@@ -201,6 +201,7 @@ def _check_layers(kernels: Sequence[Tensor], width: int) -> None:
         shape = tuple(kernel.shape)
         if len(shape) != 4 or shape[2:] not in ((1, 1), (3, 3)):
             raise ValueError(f"convolution {number} has the shape {shape}, not 1×1 or 3×3 kernels")
+        width = kernels[0].shape[0]
         if (number and shape[1] != width) or (number < last and shape[0] != width):
             raise ValueError(f"convolution {number} has the shape {shape}, for a width of {width}")
 
