@@ -1,6 +1,6 @@
 r"""Whether the residual of a trained denoiser is a score: on a Gaussian field, where it is known.
 
-    python -m experiments.gaussian_score                            # half an hour on one core
+    python -m experiments.gaussian_score                            # a quarter of an hour on one core
     python -m experiments.gaussian_score --blind true               # one network of all levels
     python -m experiments.gaussian_score --steps 200 --record false
 
@@ -104,7 +104,7 @@ def error(model: FlatDenoiser, images: Tensor, sigma: float) -> float:
 
 
 def main(
-    steps: int = 3_000,
+    steps: int = 1_000,
     blind: bool = False,
     folder: Path = Path("runs/gaussian-score"),
     record: bool = True,

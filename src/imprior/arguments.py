@@ -88,7 +88,7 @@ def _train(parser: ArgumentParser, words: Sequence[str]) -> None:
     parser.add_argument(
         "--restart", action="store_true", help="do not go on from an interrupted run"
     )
-    start = "a trained RIDE to go on from: a folder, a bundled name or a hub id"
+    start = "a trained model to go on from: a folder, a bundled name or a hub id"
     parser.add_argument("--start", metavar="MODEL", help=start)
     level = "train this part only, of a model made of parts; without it all are joined"
     parser.add_argument("--level", metavar="NAME", help=level)

@@ -65,11 +65,14 @@ class Part(NamedTuple):
         name: For people; empty if the part is the whole model.
         model: The part, or what its training lowers.
         images: Makes what the part takes of the integer images (B, C, H, W) of the whole model.
+        finer: The same at twice, four times, ... the resolution: since photographs look alike at
+            all scales, a part of a coarse one, which sees few pixels, may learn from these as well.
     """
 
     name: str
     model: nn.Module
     images: Callable[[Tensor], Tensor]
+    finer: tuple[Callable[[Tensor], Tensor], ...] = ()
 
 
 class ImageModel(nn.Module, ABC):

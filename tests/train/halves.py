@@ -84,7 +84,7 @@ class Halves(ImageModel):
     def parts(self) -> list[Part]:
         return [
             Part("detail 1", self.detail, lambda x: torch.cat([x[..., :-1:2], x[..., 1::2]], 1)),
-            Part("coarse", self.coarse, lambda x: x[..., ::2]),
+            Part("coarse", self.coarse, lambda x: x[..., ::2], (lambda x: x,)),
         ]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from imprior.data.batches import compact
 from imprior.data.feed import feed
 from imprior.data.loading import symmetry
-from imprior.train.crops import DecidingCrops, RandomCrops, shrunk
+from imprior.train.crops import Alternating, DecidingCrops, RandomCrops, shrunk
 from imprior.train.networks import NetworkTraining
 from tests.train.halves import FIT
 
@@ -80,6 +80,16 @@ def test_parts_see_their_view_of_the_crop() -> None:
         assert torch.equal(seen[number], draws[number][..., ::2] * 256)
     with pytest.raises(ValueError, match="images of 5 x 1 pixels are too small for all parts"):
         RandomCrops(numbered((8, 8), (5, 1)), 6, lambda x: x[..., 1::2], batch_size=2)
+
+
+def test_batches_alternate_between_draws_and_are_not_mixed() -> None:
+    options = {"batch_size": 3, "seed": 1}
+    draws = [RandomCrops([x], 4, whole, **options) for x in numbered((9, 9), (9, 9))]
+    both = Alternating(draws, **options)
+    batches = torch.stack([both[number].flatten()[0] for number in range(3 * 200)]).view(200, 3)
+    assert (batches == batches[:, :1]).all() and len(both) == 3
+    assert float(batches.float().mean()) == pytest.approx(0.5, abs=5 * (0.25 / 200) ** 0.5)
+    assert torch.equal(both[7], draws[int(both[7][0, 0, 0])][7])
 
 
 def test_every_deciding_image_counts() -> None:

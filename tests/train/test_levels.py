@@ -89,6 +89,34 @@ def test_denoisers_are_judged_by_their_errors(files: list[Path], tmp_path: Path)
     assert "validation_error_db: scale-0: -" in (tmp_path / "m" / "README.md").read_text()
 
 
+def test_networks_go_on_from_trained_ones(files: list[Path], tmp_path: Path) -> None:
+    first = train(PRESET, files, tmp_path / "first")
+    still = replace(PRESET, training=replace(TRAINING, fit=replace(FIT, learning_rate=1e-9)))
+    tuned = train(still, files, tmp_path / "tuned", start=tmp_path / "first")
+    for name, tensor in first.state_dict().items():
+        torch.testing.assert_close(tuned.state_dict()[name], tensor, rtol=0, atol=1e-6)
+    told = checkpoint.read(tmp_path / "tuned")["provenance"]["start"]
+    assert told == checkpoint.digest(first)
+    # Level by level it is the same, and another start is another run.
+    for level in PARTS:
+        train(still, files, tmp_path / "m", start=tmp_path / "first", level=level)
+    with pytest.raises(ValueError, match="unfinished training with other settings"):
+        train(still, files, tmp_path / "m")
+    joined = train(still, files, tmp_path / "m", start=tmp_path / "first")
+    assert_same(weights(joined), weights(tuned))
+
+
+def test_networks_go_on_from_those_of_their_shape_alone(files: list[Path], tmp_path: Path) -> None:
+    train(PRESET, files, tmp_path / "first")
+    wider = replace(PRESET, config=HalfConfig(width=7))
+    with pytest.raises(ValueError, match="first has another config than the preset: HalfConfig"):
+        train(wider, files, tmp_path / "wider", start=tmp_path / "first")
+    other = replace(PRESET, config=OneConfig())
+    with pytest.raises(ValueError, match="a model of the same kind, not One from Halves"):
+        train(other, files, tmp_path / "other", start=tmp_path / "first")
+    assert {path.name for path in tmp_path.iterdir()} == {"first"}
+
+
 def test_levels_become_a_model_folder_when_they_are_joined(
     files: list[Path], tmp_path: Path
 ) -> None:

@@ -117,9 +117,26 @@ def test_what_makes_no_sense_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             replace(TRAINING, **wrong)
+    with pytest.raises(ValueError, match="crop must be at least 1, got 0"):
+        Budget("coarse", crop=0)
 
 
 # -- images
+
+
+def test_parts_have_crops_of_their_own(tmp_path: Path) -> None:
+    model, _ = fitted(tmp_path, replace(TRAINING, budgets=(Budget("coarse", crop=12),)))
+    assert {shape[2:] for shape, _, _ in model.coarse.seen} == {(12, 6)}  # those that decide, too
+    assert {shape[2:] for shape, _, training in model.detail.seen if training} == {(8, 4)}
+
+
+def test_coarse_parts_learn_from_finer_scales_if_told_to(tmp_path: Path) -> None:
+    training = replace(TRAINING, finer=True, scales=(0.5, 0.3))
+    model, _ = fitted(tmp_path, training)
+    learnt = {shape[2:] for shape, _, training in model.coarse.seen if training}
+    assert learnt == {(8, 4), (4, 4)}
+    assert {shape[2:] for shape, _, training in model.coarse.seen if not training} == {(10, 5)}
+    assert {shape[2:] for shape, _, training in model.detail.seen if training} == {(8, 4)}
 
 
 def test_every_validation_image_counts(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from imprior.models.local.config import (
     FlatDenoiserConfig,
     LocalModelConfig,
@@ -16,7 +18,9 @@ KADKHODAIE_2023 = "Kadkhodaie, Guth, Mallat & Simoncelli, Local conditional mode
 MOHAN_2020 = "Mohan, Kadkhodaie, Simoncelli & Fernandez-Granda, Bias-free CNNs, ICLR 2020"
 
 
-def _training(steps: int, crop: int, *budgets: Budget, batch: int = 32) -> NetworkTraining:
+def _training(
+    steps: int, crop: int, *budgets: Budget, batch: int = 32, rate: float = 0.05
+) -> NetworkTraining:
     """Muon, its rate falling as a cosine, in half precision.
 
     After 1,200 steps errors are 1 dB lower than with Adam at its best rate, 0.01.
@@ -24,7 +28,7 @@ def _training(steps: int, crop: int, *budgets: Budget, batch: int = 32) -> Netwo
     fit = FitConfig(
         steps,
         batch,
-        0.05,
+        rate,
         optimizer="muon",
         betas=(0.9, 0.95),
         momentum=0.95,
@@ -57,7 +61,8 @@ def _photographs(channels: int) -> tuple[FlatDenoiserConfig, LocalModelConfig]:
     flat = FlatDenoiserConfig(channels, _LIGHT, MODERATE, blocks=2)
     # The low-pass image of a photograph has an eighth of its noise.
     low = NoiseConfig(power=3.0, rescale=False, weight=1.5)
-    return flat, LocalModelConfig(channels, (_LOCAL,) * 3, _GLOBAL, low_noise=low)
+    details = NoiseConfig(0.25, rescale=False, weight=1.0)
+    return flat, LocalModelConfig(channels, (_LOCAL,) * 3, _GLOBAL, noise=details, low_noise=low)
 
 
 _FLAT_GRAY, _LOCAL_GRAY = _photographs(1)
@@ -65,9 +70,13 @@ _FLAT_RGB, _LOCAL_RGB = _photographs(3)
 
 
 def _scales(steps: int, low_steps: int) -> NetworkTraining:
-    """A local model's: coarser images have more to a batch."""
-    coarser = (Budget("scale-1", batch_size=32), Budget("scale-2", batch_size=64))
-    return _training(steps, 96, *coarser, Budget("low", low_steps, 64), batch=16)
+    """A local model's: the coarser the images, the larger the crops, and from finer ones too."""
+    coarser = (
+        Budget("scale-1", crop=144),
+        Budget("scale-2", batch_size=32, crop=192),
+        Budget("low", low_steps, 32, crop=256),
+    )
+    return dataclasses.replace(_training(steps, 96, *coarser, batch=16), finer=True)
 
 
 _TINY_NETWORK = NetworkConfig(depth=3, width=8, receptive_field=5)
@@ -117,6 +126,10 @@ DENOISERS: dict[str, Preset] = {
     "flat-gray": Preset(
         _FLAT_GRAY, _training(36_000, 64), GRAY, {},
         "grey photographs of any size; 0.26 M parameters, two hours on a core",
+    ),
+    "flat-gray-tune": Preset(
+        _FLAT_GRAY, _training(40_000, 96, batch=16, rate=0.04), GRAY, {},
+        "to go on from flat-gray, or a model like it: --start flat-gray; two hours on a core",
     ),
     "flat-rgb": Preset(
         _FLAT_RGB, _training(12_000, 64), COLOUR, {},

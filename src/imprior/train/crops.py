@@ -121,6 +121,25 @@ class RandomCrops(_Views):
         return self._see(symmetry(crop, fitting[which]))
 
 
+class Alternating(Draws):
+    """Whole batches from any of several draws, all with the same probability.
+
+    Arguments:
+        draws: Those of crops, with this `batch_size`.
+        seed: Of which.
+    """
+
+    def __init__(self, draws: Sequence[RandomCrops], *, batch_size: int, seed: int = 0) -> None:
+        self.draws, self.batch_size, self.seed = draws, batch_size, seed
+
+    def __len__(self) -> int:
+        return self.batch_size
+
+    def __getitem__(self, index: int) -> Tensor:
+        of_batch = stream_of(self.seed, index // self.batch_size, 2)
+        return self.draws[int(torch.randint(len(self.draws), (), generator=of_batch))][index]
+
+
 class DecidingCrops(_Views):
     """Crops that stay the same, taken from all images in turn, at least one of each.
 

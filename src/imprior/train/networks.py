@@ -17,8 +17,9 @@ from typing import Any
 from torch import Tensor
 
 from imprior.base import ImageModel, Part
+from imprior.data.batches import Draws
 from imprior.train.config import FitConfig
-from imprior.train.crops import DecidingCrops, RandomCrops, shrunk
+from imprior.train.crops import Alternating, DecidingCrops, RandomCrops, shrunk
 from imprior.train.fit import FitResult, fit
 from imprior.train.progress import Progress
 from imprior.train.streamed import Stream, StreamedCrops
@@ -35,17 +36,23 @@ class Budget:
         parts: Name of a part, or a pattern such as "level [12]" or "level *".
         steps, batch_size, learning_rate: As in `FitConfig`; with fewer steps than those of the
             warm-up, that becomes shorter.
+        crop: As in `NetworkTraining`, and the side of the crops that decide.
     """
 
     parts: str
     steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
+    crop: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.crop is not None and self.crop < 1:
+            raise ValueError(f"crop must be at least 1, got {self.crop}")
 
     def applied(self, fit: FitConfig) -> FitConfig:
         """The config of the parts, given that of all others."""
         changes = dataclasses.asdict(self)
-        del changes["parts"]
+        del changes["parts"], changes["crop"]
         changes = {name: value for name, value in changes.items() if value is not None}
         warmup = min(fit.warmup_steps, changes.get("steps", fit.steps))
         return dataclasses.replace(fit, warmup_steps=warmup, **changes)
@@ -64,6 +71,8 @@ class NetworkTraining:
         turned: Whether crops are turned by 0 to 3 right angles.
         scales: Those of the images that are trained on as well, made smaller by these factors, as
             far as they hold a crop. Photographs that were JPEG files lose its traces so.
+        finer: Whether parts of coarse scales learn from finer ones as well, as often from each, in
+            crops that have as many coefficients there; not of a stream. See `Part`.
         validation_share: Every how many images one is kept for validation; 1/10 is 0.1. Of a
             stream it is the first ones, one for each of the crops that decide.
         validation_size, validation_patches: Side and number of the crops that decide, from all of
@@ -79,6 +88,7 @@ class NetworkTraining:
     mirrored: bool = True
     turned: bool = False
     scales: tuple[float, ...] = ()
+    finer: bool = False
     validation_share: float = 0.1
     validation_size: int = 64
     validation_patches: int = 400
@@ -95,12 +105,13 @@ class NetworkTraining:
         for budget in self.budgets:
             budget.applied(self.fit)  # complains
 
+    def budget_of(self, name: str) -> Budget:
+        """What is different for the part of this name."""
+        return next((b for b in self.budgets if fnmatchcase(name, b.parts)), Budget(name))
+
     def fit_of(self, name: str) -> FitConfig:
         """How the part of this name is trained."""
-        for budget in self.budgets:
-            if fnmatchcase(name, budget.parts):
-                return budget.applied(self.fit)
-        return self.fit
+        return self.budget_of(name).applied(self.fit)
 
     @property
     def symmetries(self) -> tuple[int, ...]:
@@ -173,10 +184,9 @@ def fit_networks(
         ValueError: See `networks_of` and `fit`; also if another process is training a part.
     """
     parts = networks_of(model, training, level)
-    to_fit, deciding = images
-    if not isinstance(to_fit, Stream):
-        smaller = (shrunk(to_fit, scale, training.crop) for scale in training.scales)
-        to_fit = [*to_fit, *chain.from_iterable(smaller)]
+    smaller: list[Tensor] = []
+    if not isinstance(images[0], Stream):
+        smaller += chain.from_iterable(shrunk(images[0], s, 1) for s in training.scales)
     results = {}
     for name, part in parts.items():
 
@@ -184,31 +194,50 @@ def fit_networks(
             progress(dataclasses.replace(at, stage=f"{name}, {at.stage}"))
 
         how = {"seed": seed, "resume": resume, "progress": tell, **options}
-        results[name] = _fit_part(part, (to_fit, deciding), training, folder / name, name, how)
+        results[name] = _fit_part(part, (*images, smaller), training, folder / name, name, how)
     model.eval()
     return results
 
 
 def _fit_part(
     part: Part,
-    images: tuple[Sequence[Tensor] | Stream, Sequence[Tensor]],
+    images: tuple[Sequence[Tensor] | Stream, Sequence[Tensor], Sequence[Tensor]],
     training: NetworkTraining,
     folder: Path,
     name: str,
     how: dict[str, Any],
 ) -> FitResult:
-    config, seed = training.fit_of(name), how["seed"]
-    options = {"batch_size": config.batch_size, "seed": seed, "symmetries": training.symmetries}
-    fitted: RandomCrops | StreamedCrops
-    if isinstance(images[0], Stream):
-        options["scales"] = training.scales
-        fitted = StreamedCrops(images[0], training.crop, part.images, **options)
+    to_fit, to_decide, smaller = images
+    config, seed, crop = training.fit_of(name), how["seed"], training.budget_of(name).crop
+    side, options = crop or training.crop, {"batch_size": config.batch_size, "seed": seed}
+    fitted: Draws
+    if isinstance(to_fit, Stream):
+        how_drawn = {"symmetries": training.symmetries, "scales": training.scales, **options}
+        fitted = StreamedCrops(to_fit, side, part.images, **how_drawn)
     else:
-        fitted = RandomCrops(images[0], training.crop, part.images, **options)
-    size, count = training.validation_size, training.validation_patches
-    deciding = DecidingCrops(images[1], size, part.images, count=count, seed=seed + 2)
+        fitted = _drawn((to_fit, smaller), part, training, side, options)
+    size, count = crop or training.validation_size, training.validation_patches
+    deciding = DecidingCrops(to_decide, size, part.images, count=count, seed=seed + 2)
     if len(deciding.groups) > 1:  # crops of several sizes cannot be in one batch
         config = dataclasses.replace(config, validation_batch=1)
     # Convolutions are a tenth (float32) to a third (bfloat16) faster so on a CPU.
     how = {"channels_last": True, **how}
     return fit(part.model, fitted, deciding, config, folder, **how)
+
+
+def _drawn(
+    images: tuple[Sequence[Tensor], Sequence[Tensor]],
+    part: Part,
+    training: NetworkTraining,
+    side: int,
+    options: dict[str, int],
+) -> Draws:
+    """Crops of images, and of those made smaller that hold them, at all scales of a part."""
+    views = (part.images, *part.finer) if training.finer else (part.images,)
+    draws = []
+    for times, view in enumerate(views):
+        least = max(1, side >> times)
+        holding = [x for x in images[1] if min(x.shape[1:]) >= least]
+        some = [*images[0], *holding]
+        draws.append(RandomCrops(some, least, view, symmetries=training.symmetries, **options))
+    return draws[0] if len(draws) == 1 else Alternating(draws, **options)

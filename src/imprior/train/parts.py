@@ -52,16 +52,36 @@ def recurrent_part(part: Part) -> RIDE:
     raise ValueError(f"this training is for RIDE, not {type(part.model).__name__}")
 
 
-def recurrent_start(model: ImageModel, name: str | Path) -> RIDE:
-    """The trained RIDE that the training of a model goes on from.
+def begin(model: ImageModel, training: Training, name: str | Path) -> ImageModel:
+    """The trained model that a training goes on from; networks have its weights from then on.
+
+    Arguments:
+        model: Of the preset, untrained.
+        training: How it is to be trained.
+        name: A folder, a bundled name or a hub id.
 
     Raises:
-        ValueError: If one of them is no RIDE, or they differ in more than the number of layers.
+        ValueError: If they do not fit: a RIDE may have fewer layers than the preset's, networks
+            have weights of the same shapes, but may be for other noise, for example.
     """
     start = checkpoint.load(name)
+    if not isinstance(training, NetworkTraining):
+        return _recurrent_start(model, start, name)
+    if type(model) is not type(start):
+        kinds = f"{type(model).__name__} from {type(start).__name__}"
+        raise ValueError(f"a training goes on from a model of the same kind, not {kinds}")
+    shapes = ({key: x.shape for key, x in m.state_dict().items()} for m in (model, start))
+    if next(shapes) != next(shapes):
+        raise ValueError(f"{name} has another config than the preset: {start.config}")
+    model.load_state_dict(start.state_dict())
+    return start
+
+
+def _recurrent_start(model: ImageModel, start: ImageModel, name: str | Path) -> RIDE:
+    """The trained RIDE; ValueError if one is none, or they differ in more than their layers."""
     if not isinstance(model, RIDE) or not isinstance(start, RIDE):
         kinds = f"{type(model).__name__} from {type(start).__name__}"
-        raise ValueError(f"only a RIDE can go on from another RIDE, not {kinds}")
+        raise ValueError(f"only networks, and a RIDE from a RIDE, can go on, not {kinds}")
     deep = max(model.config.num_layers, start.config.num_layers)
     configs = (dataclasses.replace(m.config, num_layers=deep) for m in (model, start))
     if len(set(configs)) > 1 or model.config.num_layers < start.config.num_layers:
@@ -94,7 +114,7 @@ def fit_parts(
     run: Run,
     progress: Callable[[Progress], None],
     *,
-    start: RIDE | None = None,
+    start: ImageModel | None = None,
     level: str | None = None,
     resume: bool = True,
     **options: Any,
@@ -103,7 +123,7 @@ def fit_parts(
 
     Arguments:
         images: Each reads an image, int64 (C, H, W); or those of a stream, for networks.
-        start: A trained RIDE to go on from.
+        start: What `begin` returned; networks have its weights already.
         resume: Whether that level goes on from what is in the run's folder.
         options: For networks, of `imprior.train.fit.fit`.
 

@@ -26,7 +26,7 @@ from imprior.data.named import Collection
 from imprior.models import build
 from imprior.provenance import commit, versions
 from imprior.train.networks import NetworkTraining
-from imprior.train.parts import check, curves, fit_parts, recurrent_start
+from imprior.train.parts import begin, check, curves, fit_parts
 from imprior.train.progress import Progress
 from imprior.train.runs import Run, alone
 from imprior.train.streamed import ALONE, StreamedImages
@@ -106,7 +106,7 @@ def train(
     check(model, preset.training, level)
     started = time.monotonic()
     opened, data_checksum = _opened(data, preset, seed)
-    begun = None if start is None else recurrent_start(model, start)
+    begun = None if start is None else begin(model, preset.training, start)
     # Not the words and figures of the table, which may be mended while a training goes on.
     what = {
         name: dataclasses.asdict(getattr(preset, name)) for name in ("config", "training", "data")

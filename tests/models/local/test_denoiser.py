@@ -167,8 +167,8 @@ def test_learns_the_wiener_filter_of_white_images() -> None:
 
 def test_parts_see_floats() -> None:
     model = flat(bits=4)
-    ((name, part, view),) = model.parts()
-    assert name == "" and part is model
+    ((name, part, view, finer),) = model.parts()
+    assert name == "" and part is model and not finer
     assert view(torch.tensor([0, 3, 15])).tolist() == pytest.approx([0, 0.2, 1])
 
 

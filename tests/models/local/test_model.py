@@ -128,13 +128,18 @@ def test_parts_see_the_coefficients_of_clean_images() -> None:
         assert parts[f"scale-{number}"].model is model.scale(number)
         image = low
     torch.testing.assert_close(parts["low"].images(x), image)
+    finer = {name: [view(x) for view in part.finer] for name, part in parts.items()}
+    assert [len(views) for views in finer.values()] == [0, 1, 2]
+    torch.testing.assert_close(finer["scale-1"][0], parts["scale-0"].images(x))
+    torch.testing.assert_close(finer["low"][0], parts["scale-0"].images(x)[:, :1])
+    torch.testing.assert_close(finer["low"][1], x.float() / 255)
     assert parts["low"].model is model.low
 
 
 def test_parts_learn_by_themselves() -> None:
     model = local().float().train()
     x = torch.randint(256, (2, 1, 16, 16))
-    for name, part, view in model.parts():
+    for name, part, view, _ in model.parts():
         model.zero_grad()
         part.loss(view(x)).backward()  # type: ignore[operator]
         others = {id(p) for p in model.parameters()} - {id(p) for p in part.parameters()}

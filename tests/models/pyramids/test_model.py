@@ -94,7 +94,7 @@ def test_share_of_a_part_is_what_its_training_lowers() -> None:
     model = make(FEW)
     x = images(model, 16, 16) // 5 + 90
     shares = model.level_log_probs(x)
-    for name, part, view in model.parts():
+    for name, part, view, _ in model.parts():
         loss = part.loss(view(x))  # type: ignore[operator]
         count = view(x).numel() // (1 if name == "coarsest" else 2)
         assert float(loss) == pytest.approx(-float(shares[name].sum()) / count, rel=1e-3), name

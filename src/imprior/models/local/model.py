@@ -128,22 +128,21 @@ class LocalModel(MultiscaleDenoiser):
 
     def parts(self) -> list[Part]:
         """The scales, each of which learns from the coefficients of clean images."""
+        details = [partial(self.coefficients, number=number) for number in range(self.num_scales)]
+        images = [partial(self._low_pass, count=count) for count in range(self.num_scales + 1)]
         parts = [
-            Part(f"scale-{number}", self.scale(number), partial(self.coefficients, number=number))
-            for number in range(len(self.scales))
+            Part(f"scale-{number}", self.scale(number), view, tuple(details[:number][::-1]))
+            for number, view in enumerate(details)
         ]
-        return [*parts, Part("low", self.low, self.coarsest)]
+        return [*parts, Part("low", self.low, images[-1], tuple(images[:-1][::-1]))]
 
     def coefficients(self, x: Tensor, number: int) -> Tensor:
         """Low-pass image and details of a scale, (B, 4 C, h, w), of integer images."""
         low, details = self.split(self._low_pass(x, number))
         return torch.cat([low, details], 1)
 
-    def coarsest(self, x: Tensor) -> Tensor:
-        """The coarsest low-pass image, (B, C, h, w), of integer images."""
-        return self._low_pass(x, len(self.scales))
-
     def _low_pass(self, x: Tensor, count: int) -> Tensor:
+        """The low-pass image of so many scales, (B, C, h, w), of integer images."""
         image = to_float(x, self.config.bits)
         for _ in range(count):
             image, _ = self.split(image)
