@@ -1,7 +1,7 @@
 r"""Whether the residual of a trained denoiser is a score: on a Gaussian field, where it is known.
 
-    python -m experiments.gaussian_score                            # a quarter of an hour on one core
-    python -m experiments.gaussian_score --blind true               # one network of all levels
+    python -m experiments.gaussian_score                          # a quarter of an hour on a core
+    python -m experiments.gaussian_score --blind true             # one network of all levels
     python -m experiments.gaussian_score --steps 200 --record false
 
 Images are white noise, smoothed by a binomial filter over 3 x 3 pixels with periodic borders. For

@@ -1,6 +1,7 @@
 """PSNR of grey denoisers on Set12 and Set68, beside the network published for BSD400.
 
     python -m experiments.local_denoising                          # minutes on one core
+    python -m experiments.local_denoising --models '["flat-gray"]' --ensemble true
     python -m experiments.local_denoising --models '["local-gray"]' --sets '["set12"]'
 
 Noise of sigma / 255 is drawn by a seeded generator for each image, not clipped; PSNR of floats, for
@@ -33,14 +34,19 @@ ANCHORS = {
 }
 
 
-def measure(name: str, data: str, sigmas: list[float], seed: int) -> list[Record]:
+def measure(
+    name: str, data: str, sigmas: list[float], seed: int, *, ensemble: bool = False
+) -> list[Record]:
     """Denoises a set by one method."""
     if name == PUBLISHED:
         model: Denoiser = read_flat(published("BSD400_gray/flat_BF_CNN"))
     else:
         model = require(checkpoint.load(name), Denoiser, "denoising")
     began, found = time.perf_counter(), []
-    for result in evaluate_denoiser(model, [data_root() / data], sigmas, seed=seed, gray=True):
+    results = evaluate_denoiser(
+        model, [data_root() / data], sigmas, seed=seed, ensemble=ensemble, gray=True
+    )
+    for result in results:
         if not isinstance(result, Denoising):
             raise ValueError(f"{result.path}: {result.reason}")
         found.append(result.record())
@@ -48,7 +54,7 @@ def measure(name: str, data: str, sigmas: list[float], seed: int) -> list[Record
     for sigma, means in total(found).items():
         anchor = ANCHORS.get(data, {}).get(float(sigma)) if name == PUBLISHED else None
         protocol = f"{len(found) // len(sigmas)} images, seed {seed}, SSIM {means['ssim']:.4f}"
-        row = f"{data}/sigma-{sigma}/{Path(name).name}"
+        row = f"{data}/sigma-{sigma}/{Path(name).name}" + ensemble * ", 8 views"
         records.append(Record(row, means["psnr"], "dB", protocol, seconds, anchor=anchor))
         print(records[-1], flush=True)
     return records
@@ -59,6 +65,7 @@ def main(
     sets: tuple[str, ...] = ("set12", "set68"),
     sigmas: tuple[float, ...] = (15.0, 25.0, 50.0),
     seed: int = 0,
+    ensemble: bool = False,
     threads: int = 1,
     record: bool = True,
 ) -> None:
@@ -69,13 +76,14 @@ def main(
         sets: Folders of the data.
         sigmas: Levels of noise, in grey levels of 8 bits.
         seed: Of the noise.
+        ensemble: Whether to take the mean over all 8 views of each image.
         threads: Threads of PyTorch.
         record: Whether to append the figures to the results.
     """
     torch.set_num_threads(threads)
     for name in models:
         for data in sets:
-            records = measure(name, data, list(sigmas), seed)
+            records = measure(name, data, list(sigmas), seed, ensemble=ensemble)
             if record:
                 append(RESULTS, records)
 

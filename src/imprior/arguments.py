@@ -31,6 +31,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "T",
         "help": "1 draws from the model, less what is likelier",
     },
+    "--ensemble": {
+        "action": "store_true",
+        "help": "the mean over all 8 mirrored, turned and transposed views of an image",
+    },
     "--device": {"default": "cpu", "help": "where to compute: cpu, cuda, ..."},
     "--tile": {"type": int, "default": 1024, "metavar": "N", "help": "side of tiles (1024)"},
     "--batch-size": {"type": int, "default": 1, "metavar": "N", "help": "images at a time"},
@@ -121,8 +125,7 @@ def _evaluate(parser: ArgumentParser, words: Sequence[str]) -> None:
     names = "png, webp, jpegls, jpeg2000, jxl (effort 7), jxl9 (effort 9)"
     against = f"measure also {names}; for a denoiser bm3d or other denoisers"
     parser.add_argument("--against", default="", metavar="NAME,...", help=against)
-    ensemble = "the mean of the probabilities of all 8 mirrored, turned and transposed views"
-    parser.add_argument("--ensemble", action="store_true", help=ensemble)
+    _add(parser, "--ensemble")
     parser.add_argument("--map", metavar="DIR", help="write surprise maps there")
     half = "networks compute in bfloat16: faster on processors that have it"
     parser.add_argument("--half", action="store_true", help=half)
@@ -201,7 +204,8 @@ def _denoise(parser: ArgumentParser, words: Sequence[str]) -> None:
     parser.add_argument("--sigma", type=float, metavar="S", help=noise)
     page = "write also a page, index.html, that shows before, after and what was removed"
     parser.add_argument("--report", action="store_true", help=page)
-    _add(parser, "--tile", "--seed", "--device", "--json", "--overwrite", "--quiet")
+    _add(parser, "--ensemble", "--tile", "--seed", "--device")
+    _add(parser, "--json", "--overwrite", "--quiet")
 
 
 def _texture(parser: ArgumentParser, words: Sequence[str]) -> None:

@@ -61,6 +61,22 @@ def test_denoise_writes_files_figures_and_a_page(
     assert status == 0 and "3 outputs were there already" in said
 
 
+def test_ensembles_take_the_mean_over_views(
+    run: Run, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = (photos / "a.png", "--model", model, "--json", tmp_path / "f.json")
+    sigma, found = ("--sigma", 25), {}
+    for name, more in (("one", ()), ("eight", ("--ensemble",))):
+        assert run("denoise", *words, *sigma, "--out", tmp_path / f"{name}.png", *more)[0] == 0
+        of_file = json.loads((tmp_path / "f.json").read_text())
+        assert run("evaluate", *words, "--sigmas=25", *more)[0] == 0
+        figures = json.loads((tmp_path / "f.json").read_text())
+        assert figures["ensemble"] == of_file["ensemble"] == bool(more)
+        found[name] = of_file["total"]["psnr"]
+        assert figures["total"]["25"]["psnr"] == pytest.approx(found[name])
+    assert found["one"] != found["eight"]
+
+
 def test_page_does_not_replace_another(run: Run, model: Path, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("of somebody else")
     words = ("denoise", photos / "a.png", "--model", model, "--report", "--out")
@@ -145,7 +161,7 @@ def test_model_of_colours_on_grey_is_one_line(run: Run, photos: Path, tmp_path: 
         (("denoise",), "out"),
         (("evaluate", "--sigmas=15,much"), "15,much is not numbers, 15,25,50 for example"),
         (("evaluate", "--sigmas=0"), "got 0"),
-        (("evaluate", "--ensemble", "--batch-size=2"), "--ensemble, --batch-size: not for a Flat"),
+        (("evaluate", "--half", "--batch-size=2"), "--half, --batch-size: not for a Flat"),
         (("evaluate", "--against=nonsense"), "no model 'nonsense'"),
         (("evaluate", "--against=mcgsm-gray"), "needs a model that is a Denoiser"),
         (("sample", "--out=o", "--temperature=0.5"), "at temperature 1 only, got 0.5"),

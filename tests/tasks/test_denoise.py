@@ -36,6 +36,24 @@ def test_a_grey_model_takes_channel_by_channel() -> None:
     assert shares == sorted(shares) and len(shares) == 12 and shares[-1] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_ensemble_is_the_mean_over_all_views_and_the_same_for_each(channels: int) -> None:
+    model, y, shares = flat(channels=channels, blocks=2), picture(3, 21, 32), list[float]()
+    each = y[:, None] if channels == 1 else y[None]
+    with torch.no_grad():
+        turned = [each.rot90(n, (2, 3)) for n in range(4)]
+        views = [*turned, *(view.mT for view in turned)]
+        estimates = [model.denoise(view) for view in views]
+    back = [estimates[n].rot90(-n, (2, 3)) for n in range(4)]
+    back += [estimates[4 + n].mT.rot90(-n, (2, 3)) for n in range(4)]
+    expected = torch.stack(back).mean(0).view_as(y)
+    found = denoise(model, y, tile=16, ensemble=True, progress=shares.append)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
+    again = denoise(model, y.flip(1).mT, ensemble=True).mT.flip(1)
+    torch.testing.assert_close(again, found, rtol=0, atol=1e-9)
+
+
 def test_a_model_of_colours_does_not_take_grey() -> None:
     config: FlatDenoiserConfig = replace(FLAT, channels=3)
     model = flat(channels=config.channels)

@@ -83,9 +83,8 @@ def test_parts_see_their_view_of_the_crop() -> None:
 
 
 def test_batches_alternate_between_draws_and_are_not_mixed() -> None:
-    options = {"batch_size": 3, "seed": 1}
-    draws = [RandomCrops([x], 4, whole, **options) for x in numbered((9, 9), (9, 9))]
-    both = Alternating(draws, **options)
+    draws = [RandomCrops([x], 4, whole, batch_size=3) for x in numbered((9, 9), (9, 9))]
+    both = Alternating(draws, batch_size=3, seed=1)
     batches = torch.stack([both[number].flatten()[0] for number in range(3 * 200)]).view(200, 3)
     assert (batches == batches[:, :1]).all() and len(both) == 3
     assert float(batches.float().mean()) == pytest.approx(0.5, abs=5 * (0.25 / 200) ** 0.5)

@@ -217,7 +217,9 @@ def test_training_goes_on_from_a_trained_model(files: list[Path], tmp_path: Path
     with pytest.raises(ValueError, match="first has another config than the preset"):
         train(wider, files, tmp_path / "wider", start=tmp_path / "first")
     mixtures = replace(preset, config=MIXTURES, training=SHALLOW)
-    with pytest.raises(ValueError, match="only networks, and a RIDE from a RIDE, can go on, not MCGSM from"):
+    with pytest.raises(
+        ValueError, match="only networks, and a RIDE from a RIDE, can go on, not MCGSM from"
+    ):
         train(mixtures, files, tmp_path / "mixtures", start=tmp_path / "first")
 
 

@@ -26,7 +26,7 @@ def denoise(args: Namespace) -> int:
     from imprior.report.denoise import write_report
     from imprior.tasks.denoise_files import Wanted, denoise_files
 
-    wanted = Wanted(args.sigma, args.seed, args.tile)
+    wanted = Wanted(args.sigma, args.seed, args.tile, args.ensemble)
     model, out = require(terminal.load(args), Denoiser, "denoise"), Path(args.out)
     if args.report and not args.overwrite:
         refuse_page(out)
@@ -42,7 +42,7 @@ def denoise(args: Namespace) -> int:
     if args.report and run.results:
         terminal.say(args, f"{write_report(run.results, wanted, out)} shows before and after")
     files = [done.record() for done in run.results]
-    said = {name: args[name] for name in ("model", "sigma", "seed")}
+    said = {name: args[name] for name in ("model", "sigma", "seed", "ensemble")}
     return terminal.finish(
         args, said | {"files": files, "total": _total(run.results)}, run.failures
     )
@@ -93,7 +93,8 @@ def evaluate(args: Namespace, model: Denoiser) -> int:
         refuse_page(Path(args.out), "choose another --out")
     levels = _sigmas(args.sigmas or "15,25,50")
     against = task.choose([name for name in args.against.split(",") if name], args.tile)
-    options = {"against": against, **{name: args[name] for name in ("seed", "tile", "gray")}}
+    options = {name: args[name] for name in ("seed", "tile", "gray", "ensemble")}
+    options["against"] = against
     results = task.evaluate_denoiser(model, args.files, levels, **options)
     images: list[dict[str, Any]] = []
     failures: list[Failure] = []
@@ -113,6 +114,7 @@ def evaluate(args: Namespace, model: Denoiser) -> int:
         num = len({image["path"] for image in images})
         terminal.say(args, f"{write_curves(total, args.model, num, Path(args.out))} has the curves")
     record = {"model": args.model, "seed": args.seed, "data_range": 1.0}
+    record["ensemble"] = args.ensemble
     record |= {"images": images, "total": total, "seconds": time.perf_counter() - started}
     return terminal.finish(args, record, failures)
 

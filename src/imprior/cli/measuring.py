@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 # Options of `evaluate` that are for one kind of model, and what they are if nobody names them.
 _OF_DENOISERS = {"sigmas": None, "out": None, "seed": 0, "tile": 1024}
-_OF_LIKELIHOODS = {
-    "ensemble": False, "map": None, "half": False, "reduce_bits": False, "batch_size": 1,
-}  # fmt: skip
+_OF_LIKELIHOODS = {"map": None, "half": False, "reduce_bits": False, "batch_size": 1}
 
 
 def evaluate(args: Namespace) -> int:

@@ -101,6 +101,17 @@ def symmetry(x: Tensor, number: int) -> Tensor:
     return turned.mT if number & 4 else turned
 
 
+def inverse(number: int) -> int:
+    """The number of the symmetry that undoes one.
+
+    Example:
+        >>> x = torch.arange(6).view(2, 3)
+        >>> all(torch.equal(symmetry(symmetry(x, n), inverse(n)), x) for n in range(8))
+        True
+    """
+    return {5: 6, 6: 5}.get(number, number)
+
+
 def random_symmetry(x: Tensor, count: int = 8, *, generator: torch.Generator) -> Tensor:
     """One of the first `count` symmetries of the square, each with the same probability.
 

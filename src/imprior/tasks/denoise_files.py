@@ -37,6 +37,7 @@ class Wanted:
         sigma: Of noise that is added first, for experiments; as in `add_noise`. None: none is.
         seed: Of that noise.
         tile: The largest side of a tile, in pixels; does not change the result.
+        ensemble: Whether to take the mean over all 8 views of an image; see `denoise`.
 
     Raises:
         ValueError: If a number is out of range.
@@ -45,6 +46,7 @@ class Wanted:
     sigma: float | None = None
     seed: int = 0
     tile: int = TILE
+    ensemble: bool = False
 
     def __post_init__(self) -> None:
         check_tile(self.tile)
@@ -130,7 +132,7 @@ def _denoise_file(
     y, sigma = image.colours, wanted.sigma
     if sigma is not None:
         y = add_noise(y, sigma, wanted.seed)
-    x = denoise(model, y, tile=wanted.tile, progress=share)
+    x = denoise(model, y, tile=wanted.tile, ensemble=wanted.ensemble, progress=share)
     pixels = torch.cat([x, image.pixels[-1:]]) if image.alpha else x
     floats.write(target, replace(image, pixels=pixels))
     compared = sigma is not None

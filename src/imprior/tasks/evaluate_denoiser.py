@@ -71,6 +71,7 @@ def evaluate_denoiser(
     against: Mapping[str, Method] | None = None,
     seed: int = 0,
     tile: int = TILE,
+    ensemble: bool = False,
     gray: bool = False,
 ) -> Iterator[Denoising | Failure]:
     """Adds noise to files, image by image and level by level, and compares what is made of them.
@@ -80,7 +81,7 @@ def evaluate_denoiser(
         paths: Image files, globs and folders; every page of a file counts as an image.
         sigmas: Levels of noise, as `add_noise` takes them, with `seed`.
         against: Other methods, by name, which see the same noisy images; see `choose`.
-        tile: As in `denoise`.
+        tile, ensemble: As in `denoise`; other methods see one view.
         gray: Whether to make colour images grey first.
 
     Returns:
@@ -95,7 +96,7 @@ def evaluate_denoiser(
         raise ValueError("there must be a level of noise to evaluate at")
     for sigma in sigmas:
         check_noise(sigma, seed)
-    own = partial(_denoise, model, tile)
+    own = partial(_denoise, model, tile, ensemble=ensemble)
 
     def compare(path: str, image: FloatImage) -> Iterator[Denoising]:
         clean, known = image.colours, notes(model, image)
@@ -164,8 +165,10 @@ def _over_images(
             yield Failure(str(path), str(error))
 
 
-def _denoise(model: Denoiser, tile: int, y: Tensor, sigma: float) -> Tensor:
-    return denoise(model, y, tile=tile)
+def _denoise(
+    model: Denoiser, tile: int, y: Tensor, sigma: float, *, ensemble: bool = False
+) -> Tensor:
+    return denoise(model, y, tile=tile, ensemble=ensemble)
 
 
 def _named(name: str, tile: int) -> Method:
