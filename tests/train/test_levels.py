@@ -106,6 +106,19 @@ def test_networks_go_on_from_trained_ones(files: list[Path], tmp_path: Path) -> 
     assert_same(weights(joined), weights(tuned))
 
 
+def test_settled_networks_keep_their_deviations(files: list[Path], tmp_path: Path) -> None:
+    fit = replace(FIT, monitor="error_db", steps=8, validate_every=8)
+    training = replace(TRAINING, fit=fit, crop=16, validation_size=16)
+    preset = replace(PRESET, config=LOCAL, training=training, data=GRAY)
+    first = train(preset, files, tmp_path / "first").state_dict()
+    settled = replace(preset, training=replace(training, settled=True))
+    tuned = train(settled, files, tmp_path / "m", start=tmp_path / "first").state_dict()
+    for name, tensor in first.items():
+        assert torch.equal(tuned[name], tensor) == name.endswith("running_sd"), name
+    with pytest.raises(ValueError, match="detail 1 has no normalization that could be settled"):
+        train(replace(PRESET, training=replace(TRAINING, settled=True)), files, tmp_path / "h")
+
+
 def test_networks_go_on_from_those_of_their_shape_alone(files: list[Path], tmp_path: Path) -> None:
     train(PRESET, files, tmp_path / "first")
     wider = replace(PRESET, config=HalfConfig(width=7))

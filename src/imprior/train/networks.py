@@ -14,10 +14,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from imprior.base import ImageModel, Part
 from imprior.data.batches import Draws
+from imprior.models.local.norm import BiasFreeNorm
 from imprior.train.config import FitConfig
 from imprior.train.crops import Alternating, DecidingCrops, RandomCrops, shrunk
 from imprior.train.fit import FitResult, fit
@@ -73,6 +74,8 @@ class NetworkTraining:
             far as they hold a crop. Photographs that were JPEG files lose its traces so.
         finer: Whether parts of coarse scales learn from finer ones as well, as often from each, in
             crops that have as many coefficients there; not of a stream. See `Part`.
+        settled: Whether networks keep the deviations by which they normalize, those of a trained
+            model that they go on from; see `imprior.models.local.norm`.
         validation_share: Every how many images one is kept for validation; 1/10 is 0.1. Of a
             stream it is the first ones, one for each of the crops that decide.
         validation_size, validation_patches: Side and number of the crops that decide, from all of
@@ -89,6 +92,7 @@ class NetworkTraining:
     turned: bool = False
     scales: tuple[float, ...] = ()
     finer: bool = False
+    settled: bool = False
     validation_share: float = 0.1
     validation_size: int = 64
     validation_patches: int = 400
@@ -208,6 +212,8 @@ def _fit_part(
     how: dict[str, Any],
 ) -> FitResult:
     to_fit, to_decide, smaller = images
+    if training.settled:
+        _settle(part.model, name)
     config, seed, crop = training.fit_of(name), how["seed"], training.budget_of(name).crop
     side, options = crop or training.crop, {"batch_size": config.batch_size, "seed": seed}
     fitted: Draws
@@ -223,6 +229,14 @@ def _fit_part(
     # Convolutions are a tenth (float32) to a third (bfloat16) faster so on a CPU.
     how = {"channels_last": True, **how}
     return fit(part.model, fitted, deciding, config, folder, **how)
+
+
+def _settle(network: nn.Module, name: str) -> None:
+    norms = [module for module in network.modules() if isinstance(module, BiasFreeNorm)]
+    if not norms:
+        raise ValueError(f"{name} has no normalization that could be settled")
+    for norm in norms:
+        norm.settled = True
 
 
 def _drawn(

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from imprior.models.local.config import NetworkConfig, NoiseConfig, spread
 from imprior.models.local.network import BiasFreeCNN
+from imprior.models.local.norm import BiasFreeNorm
 from tests.models.local.small import SMALL, assert_close, flat, noise, randomized
 
 # -- where the 3x3 layers stand
@@ -134,6 +135,23 @@ def test_running_deviations_end_at_those_of_the_batches() -> None:
         for _ in range(200):
             learnt = network.learning(x)
         torch.testing.assert_close(network(x), learnt, rtol=1e-3, atol=1e-4)
+
+
+def test_settled_networks_learn_what_is_then_used() -> None:
+    model = flat().train()
+    norms = [module for module in model.modules() if isinstance(module, BiasFreeNorm)]
+    before = [norm.running_sd.clone() for norm in norms]
+    x = noise(2, 1, 9, 9)
+    assert not torch.allclose(model.network.learning(x), model.network(x))
+    for norm, sd in zip(norms, before, strict=True):
+        assert not torch.equal(norm.running_sd, sd)
+        norm.running_sd.copy_(sd)
+        norm.settled = True
+    assert_close(model.network.learning(x), model.network(x))
+    model.loss(x).backward()
+    for norm, sd in zip(norms, before, strict=True):
+        assert torch.equal(norm.running_sd, sd)
+    assert all(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
 
 
 def test_training_sees_every_parameter() -> None:

@@ -18,10 +18,15 @@ class BiasFreeNorm(nn.Module):
     r"""Batch normalization that divides, and never subtracts: :math:`x g / s`.
 
     In training s is the standard deviation of each channel in the batch, otherwise a running mean
-    of those, so that an image's result depends on it alone.
+    of those, so that an image's result depends on it alone. A mean over ten batches is not exact
+    and each batch is normalized otherwise: for the last tenths of a decibel a training goes on
+    with `settled` norms, whose s stays as it is.
 
     Arguments:
         channels: Of the images.
+
+    Attributes:
+        settled: Whether s is the running mean in training, too.
 
     Source: Mohan, Kadkhodaie, Simoncelli & Fernandez-Granda (2020).
     """
@@ -33,9 +38,12 @@ class BiasFreeNorm(nn.Module):
         scale, limit = START
         self.gain = nn.Parameter((torch.randn(channels) * scale).clamp(-limit, limit))
         self.register_buffer("running_sd", torch.ones(channels))
+        self.settled = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalizes by the batch's own deviations, which a module in training remembers."""
+        """Normalizes as in training: unless settled, a module in training remembers deviations."""
+        if self.settled:
+            return x * _each(self.gain / self.running_sd, x)
         result, sd = _Normalize.apply(x, self.gain)
         if self.training:
             with torch.no_grad():
