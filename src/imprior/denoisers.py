@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -41,6 +42,14 @@ class Denoiser(ImageModel):
     def alignment(self) -> int:
         """Rows and columns at which a tile, with its halo, may begin: multiples of this."""
         return 1
+
+    def at(self, take: Callable[[Tensor], Tensor]) -> Denoiser:
+        """The denoiser of parts of its images, such as tiles.
+
+        Arguments:
+            take: Cuts the parts out of images, or out of what goes with them pixel by pixel.
+        """
+        return self
 
     def check(self, x: Tensor) -> None:
         """Raises ValueError, saying what is wrong, unless `x` is a batch this model can take."""

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from imprior.inference.expectation import expect_enlarged
 from imprior.inference.synthesis import Moment, enlarge, synthesize
+from imprior.models.local.conditional import ConditionalDenoiser
 from tests.models.local import small
 from tests.scales import Near, NearConfig, Scales
 
@@ -38,6 +40,26 @@ def test_details_are_those_of_the_model() -> None:
     expected = model.join(middle, model.mean(middle))
     x = enlarge(model, given, 2, generator=seeded())
     torch.testing.assert_close(x, expected, rtol=0, atol=1e-9)
+
+
+def test_details_are_drawn_by_tiles_where_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, given = small.local(), low(1, 1, 40, 33)
+    drawn = enlarge(model, given, 1, generator=seeded())
+    mean = expect_enlarged(model, given, 1, generator=seeded())
+    whole, seen = ConditionalDenoiser.denoise, set()
+
+    def denoise(self: ConditionalDenoiser, low: Tensor, details: Tensor) -> Tensor:
+        if low[0, 0].numel() > 30 * 30:
+            raise MemoryError
+        seen.add(low.shape)
+        return whole(self, low, details)
+
+    monkeypatch.setattr(ConditionalDenoiser, "denoise", denoise)
+    again = enlarge(model, given, 1, generator=seeded())
+    torch.testing.assert_close(again, drawn, rtol=0, atol=1e-9)
+    found = expect_enlarged(model, given, 1, generator=seeded())
+    torch.testing.assert_close(found, mean, rtol=0, atol=1e-9)
+    assert len(seen) > 1
 
 
 def test_generator_decides() -> None:

@@ -57,6 +57,13 @@ def test_tiles_are_the_whole_image(name: str, height: int, width: int) -> None:
     assert_same(denoise(model, y, 37), at_once(model, y))
 
 
+@pytest.mark.parametrize("wavelet", ["haar", "db2"])
+def test_tiles_of_details_are_given_their_part_of_the_coarse_image(wavelet: str) -> None:
+    details = local(wavelet=wavelet, channels=2).given(noise(2, 2, 90, 71), 0)
+    y = noise(2, 6, 90, 71)
+    assert_same(denoise(details, y, 33), at_once(details, y))
+
+
 @pytest.mark.parametrize("name", ["flat", "local"])
 def test_tiles_are_the_whole_image_in_single_precision(name: str) -> None:
     model, y = MODELS[name]().float(), torch.rand(1, 1, 120, 133)

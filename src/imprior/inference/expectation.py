@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from imprior.denoisers import Denoiser, MultiscaleDenoiser
+from imprior.inference import tiled
 from imprior.inference.memory import enough_memory
 from imprior.inference.synthesis import check_scales
 
@@ -73,6 +74,7 @@ def expect(
             noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
             noise = sigma * noise.to(mean.device)
             with enough_memory(f"draw images of {' x '.join(map(str, mean.shape[2:]))} at once"):
-                total += denoiser.denoise(mean + noise) + denoiser.denoise(mean - noise)
+                total += tiled.denoise(denoiser, mean + noise)
+                total += tiled.denoise(denoiser, mean - noise)
         mean = total / (2 * pairs)
     return mean

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from imprior.denoisers import Denoiser, MultiscaleDenoiser
+from imprior.inference import tiled
 from imprior.inference.ascent import Ascent, Iteration, ascend
 from imprior.inference.cascade import Scale, cascade
 from imprior.inference.schedule import OVERFLOW, TROUBLE, Schedule
@@ -130,7 +132,9 @@ def _begin(
     def tell(at: Iteration) -> None:
         watch(_moment(scale, at))
 
-    drawn = ascend(model.denoise, start, schedule, generators=[generator], callback=tell)
+    drawn = ascend(
+        partial(tiled.denoise, model), start, schedule, generators=[generator], callback=tell
+    )
     _judge(drawn, scale, watch)
     return drawn.image
 
@@ -139,7 +143,7 @@ def _scale(model: MultiscaleDenoiser, level: int, like: Tensor) -> Scale:
     """A level as an algorithm takes it; `like` is any image of the model."""
 
     def denoise(low: Tensor, noisy: Tensor) -> Tensor:
-        return model.given(low, level).denoise(noisy)
+        return tiled.denoise(model.given(low, level), noisy)
 
     return Scale(denoise, Schedule(sigma0=model.given(like, level).largest_noise))
 

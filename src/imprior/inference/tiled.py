@@ -112,8 +112,11 @@ def _denoise_tile(model: Denoiser, y: Tensor, part: Tile, device: torch.device) 
     _, _, height, width = y.shape
     rows, top = _surroundings(model, part.top, part.bottom, height)
     columns, left = _surroundings(model, part.left, part.right, width)
-    seen = _lines(_lines(y, rows, -2), columns, -1)
-    found = model.denoise(seen.to(device))
+
+    def take(x: Tensor) -> Tensor:
+        return _lines(_lines(x, rows, -2), columns, -1).to(device)
+
+    found = model.at(take).denoise(take(y))
     height, width = part.size
     return found[..., top : top + height, left : left + width].to(y.device)
 

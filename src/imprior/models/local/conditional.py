@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -99,6 +101,9 @@ class DetailDenoiser(Denoiser):
     def receptive_field(self) -> int:
         """Side, in coefficients, of the square of input that one output depends on."""
         return self.denoiser.network.config.receptive_field
+
+    def at(self, take: Callable[[Tensor], Tensor]) -> DetailDenoiser:
+        return DetailDenoiser(self.denoiser, take(self.given))
 
     @property
     def largest_noise(self) -> float:
