@@ -19,6 +19,7 @@ MODELS: dict[str, Callable[[], Denoiser]] = {
     "flat": flat,
     "blocks": lambda: flat(blocks=3),
     "local": local,
+    "local blocks": lambda: local(low_blocks=2),
     "db2": lambda: local(wavelet="db2", scales=(NARROW, NARROW), low=NARROW),
     "db3": lambda: local(wavelet="db3", scales=(NARROW,), low=NARROW),
 }

@@ -64,16 +64,18 @@ _LOCAL = NetworkConfig(depth=11, width=64, receptive_field=9)
 _GLOBAL = NetworkConfig(depth=11, width=48, receptive_field=23)
 
 
-def _photographs(channels: int) -> tuple[FlatDenoiserConfig, LocalModelConfig]:
-    flat = FlatDenoiserConfig(channels, _LIGHT, MODERATE, blocks=2)
-    # The low-pass image of a photograph has an eighth of its noise.
-    low = NoiseConfig(power=3.0, rescale=False, weight=1.5)
-    details = NoiseConfig(0.25, rescale=False, weight=1.0)
-    return flat, LocalModelConfig(channels, (_LOCAL,) * 3, _GLOBAL, noise=details, low_noise=low)
+def _local(
+    channels: int, low: NetworkConfig, low_noise: NoiseConfig, low_blocks: int
+) -> LocalModelConfig:
+    details = dataclasses.replace(MODERATE, sigma=0.25)
+    return LocalModelConfig(channels, (_LOCAL,) * 3, low, "haar", details, low_noise, low_blocks)
 
 
-_FLAT_GRAY, _LOCAL_GRAY = _photographs(1)
-_FLAT_RGB, _LOCAL_RGB = _photographs(3)
+_FLAT_GRAY = FlatDenoiserConfig(1, _LIGHT, MODERATE, blocks=2)
+_FLAT_RGB = FlatDenoiserConfig(3, _LIGHT, MODERATE, blocks=2)
+_LOCAL_GRAY = _local(1, _LIGHT, dataclasses.replace(MODERATE, sigma=0.5), 2)
+# The low-pass image of a photograph has an eighth of its noise.
+_LOCAL_RGB = _local(3, _GLOBAL, NoiseConfig(power=3.0, rescale=False, weight=1.5), 1)
 
 
 def _scales(steps: int, low_steps: int) -> NetworkTraining:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from imprior import checkpoint
-from imprior.models.local.config import FlatDenoiserConfig, NetworkConfig
+from imprior.models.local.config import FlatDenoiserConfig, LocalModelConfig, NetworkConfig
 from imprior.models.local.denoiser import FlatDenoiser
 from imprior.provenance import PROVENANCE
 from tests.models.local.small import assert_close, flat, noise
@@ -110,3 +110,5 @@ def test_saved_model_is_the_same_model(tmp_path: Path) -> None:
 def test_impossible_blocks_are_refused(blocks: int) -> None:
     with pytest.raises(ValueError, match=f"blocks must be at least 1, got {blocks}"):
         FlatDenoiserConfig(blocks=blocks)
+    with pytest.raises(ValueError, match=f"low_blocks must be at least 1, got {blocks}"):
+        LocalModelConfig(low_blocks=blocks)

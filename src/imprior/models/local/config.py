@@ -146,6 +146,7 @@ class LocalModelConfig:
         noise: For the scales to learn from; published is the square of the largest detail, and no
             detail of an image in [0, 1] exceeds 1/2 in a Haar wavelet's.
         low_noise: For the low-pass image.
+        low_blocks: Of its network; see `FlatDenoiserConfig.blocks`.
         bits: Depth of the images that it learns from; what it denoises are floats in [0, 1].
     """
 
@@ -155,9 +156,12 @@ class LocalModelConfig:
     wavelet: str = "haar"
     noise: NoiseConfig = field(default_factory=lambda: NoiseConfig(0.25, rescale=False))
     low_noise: NoiseConfig = field(default_factory=NoiseConfig)
+    low_blocks: int = 1
     bits: int = 8
 
     def __post_init__(self) -> None:
         _check_images(self.channels, self.bits)
+        if self.low_blocks < 1:
+            raise ValueError(f"low_blocks must be at least 1, got {self.low_blocks}")
         if not self.scales:
             raise ValueError("a multi-scale denoiser needs a scale; without any it is a flat one")

@@ -42,7 +42,9 @@ class LocalModel(MultiscaleDenoiser):
             ConditionalDenoiser(config.channels, network, config.noise) for network in config.scales
         )
         self.low = FlatDenoiser(
-            FlatDenoiserConfig(config.channels, config.low, config.low_noise, config.bits)
+            FlatDenoiserConfig(
+                config.channels, config.low, config.low_noise, config.bits, config.low_blocks
+            )
         )
 
     # -- scales
