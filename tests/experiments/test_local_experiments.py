@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from experiments import local_faces, local_fields, local_inverse
+from experiments import local_faces, local_fields, local_inverse, local_start
 from imprior import checkpoint
 from imprior.models.local.config import FlatDenoiserConfig, LocalModelConfig, NetworkConfig
 from imprior.models.local.denoiser import FlatDenoiser
 from imprior.models.local.model import LocalModel
 from imprior.provenance import PROVENANCE
 from tests.models.local.small import randomized
+from tests.train.fitting import assert_same
 
 SMALL = NetworkConfig(depth=3, width=4, receptive_field=5)
 
@@ -49,6 +50,23 @@ def test_fields_are_drawn_and_recorded(
     assert rows[0]["name"] == "photographs/sigma-10/flat"
     for name in ("local_fields_photographs.svg", "local_fields_photographs_gain.svg"):
         assert "multi-scale" in (tmp_path / name).read_text()
+
+
+def test_start_has_the_networks_of_others(flat: str, local: str, tmp_path: Path) -> None:
+    local_start.main(tmp_path / "start")
+    start, finest = checkpoint.load(tmp_path / "start"), checkpoint.load("local-gray")
+    assert isinstance(start, LocalModel) and isinstance(finest, LocalModel)
+    assert_same(start.low.state_dict(), checkpoint.load("flat-gray").state_dict())
+    for number in range(start.num_scales):
+        assert_same(start.scale(number).state_dict(), finest.scale(0).state_dict())
+    told = checkpoint.read(tmp_path / "start")["provenance"]["start"]
+    assert checkpoint.digest(finest) in told
+    with pytest.raises(ValueError, match="weights do not fit local-gray: "):
+        local_start.main(tmp_path / "x", finest=local)
+    with pytest.raises(ValueError, match="flat-gray is for FlatDenoiser, which has no scales"):
+        local_start.main(tmp_path / "x", preset="flat-gray")
+    with pytest.raises(ValueError, match="local-rgb a flat denoiser"):
+        local_start.main(tmp_path / "x", low="local-rgb")
 
 
 def test_figure_is_the_mean_psnr() -> None:
