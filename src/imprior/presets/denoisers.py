@@ -139,7 +139,7 @@ DENOISERS: dict[str, Preset] = {
     ),
     "flat-gray": Preset(
         _FLAT_GRAY, _training(36_000, 64), GRAY, {},
-        "grey photographs of any size; 0.26 M parameters, two hours on a core",
+        "grey photographs of any size; 0.26 M parameters, two hours on a core; then flat-gray-tune",
     ),
     "flat-gray-tune": Preset(
         _FLAT_GRAY, _tuning(_training(3_000, 96, batch=16)), GRAY, {}, f"{_TUNE} flat-gray",
@@ -156,7 +156,7 @@ DENOISERS: dict[str, Preset] = {
     ),
     "local-gray": Preset(
         _LOCAL_GRAY, _scales(5_000, 6_000), GRAY, {},
-        "grey photographs of any size; 0.5 M parameters, half an hour on a core",
+        "grey photographs of any size; 0.6 M parameters, half an hour on a core",
     ),
     "local-rgb": Preset(
         _LOCAL_RGB, _scales(2_000, 2_500), COLOUR, {},
