@@ -99,6 +99,13 @@ def test_largest_noise_is_what_was_learnt_from() -> None:
     assert local.low.largest_noise == local.low.config.noise.sigma == 1
 
 
+def test_images_begin_with_noise_of_1_whatever_was_learnt_from() -> None:
+    told: list[Moment] = []
+    model = Near(NearConfig(sigma=0.25))  # takes all but 2 % for noise
+    synthesize(model, (24, 24), generator=seeded(), watch=told.append)
+    assert model.largest_noise == 0.25 and told[0].sigma == pytest.approx(1, abs=0.1)
+
+
 class Biased(Near):
     """Finds the same noise again and again."""
 

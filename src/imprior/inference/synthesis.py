@@ -124,16 +124,19 @@ def synthesize(
 def _begin(
     model: Denoiser, size: tuple[int, int], generator: torch.Generator, watch: Watch, scale: int
 ) -> Tensor:
-    """Draws an image from a denoiser of whole images."""
+    """Draws an image from a denoiser of whole images.
+
+    As published it begins with noise of 1, above what some denoisers learnt from: less than what
+    is bright and dark in images would end in blank ones, and bias-free networks know what to do.
+    """
     weights = next(model.parameters(), torch.empty(0))
     start = weights.new_full((1, model.channels, *size), MIDDLE)
-    schedule = Schedule(sigma0=model.largest_noise)
 
     def tell(at: Iteration) -> None:
         watch(_moment(scale, at))
 
     drawn = ascend(
-        partial(tiled.denoise, model), start, schedule, generators=[generator], callback=tell
+        partial(tiled.denoise, model), start, Schedule(), generators=[generator], callback=tell
     )
     _judge(drawn, scale, watch)
     return drawn.image
