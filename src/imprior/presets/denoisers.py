@@ -64,22 +64,24 @@ _LOCAL = NetworkConfig(depth=11, width=64, receptive_field=9)
 _GLOBAL = NetworkConfig(depth=11, width=48, receptive_field=23)
 
 
-def _local(
-    channels: int, low: NetworkConfig, low_noise: NoiseConfig, low_blocks: int
-) -> LocalModelConfig:
-    details = dataclasses.replace(MODERATE, sigma=0.25)
-    return LocalModelConfig(channels, (_LOCAL,) * 3, low, "haar", details, low_noise, low_blocks)
-
-
 _FLAT_GRAY = FlatDenoiserConfig(1, _LIGHT, MODERATE, blocks=2)
 _FLAT_RGB = FlatDenoiserConfig(3, _LIGHT, MODERATE, blocks=2)
-_LOCAL_GRAY = _local(1, _LIGHT, dataclasses.replace(MODERATE, sigma=0.5), 2)
+_LOCAL_GRAY = LocalModelConfig(
+    1,
+    (_LOCAL,) * 3,
+    _LIGHT,
+    noise=dataclasses.replace(MODERATE, sigma=0.25),
+    low_noise=dataclasses.replace(MODERATE, sigma=0.5),
+    low_blocks=2,
+)
 # For denoising: what is given has been denoised, and is not clean.
 _LOCAL_FIELDS = dataclasses.replace(
     _LOCAL_GRAY, noise=dataclasses.replace(_LOCAL_GRAY.noise, given=0.5), low_noise=MODERATE
 )
 # The low-pass image of a photograph has an eighth of its noise.
-_LOCAL_RGB = _local(3, _GLOBAL, NoiseConfig(power=3.0, rescale=False, weight=1.5), 1)
+_LOCAL_RGB = LocalModelConfig(
+    3, (_LOCAL,) * 3, _GLOBAL, low_noise=NoiseConfig(power=3.0, rescale=False, weight=1.5)
+)
 
 
 def _scales(steps: int, low_steps: int) -> NetworkTraining:
