@@ -115,8 +115,14 @@ def test_settled_networks_keep_their_deviations(files: list[Path], tmp_path: Pat
     tuned = train(settled, files, tmp_path / "m", start=tmp_path / "first").state_dict()
     for name, tensor in first.items():
         assert torch.equal(tuned[name], tensor) == name.endswith("running_sd"), name
+    with pytest.raises(
+        ValueError, match=r"goes on from a trained model, .*: name one with --start"
+    ):
+        train(settled, files, tmp_path / "afresh")
+    halves = replace(PRESET, training=replace(TRAINING, settled=True))
+    train(PRESET, files, tmp_path / "halves")
     with pytest.raises(ValueError, match="detail 1 has no normalization that could be settled"):
-        train(replace(PRESET, training=replace(TRAINING, settled=True)), files, tmp_path / "h")
+        train(halves, files, tmp_path / "h", start=tmp_path / "halves")
 
 
 def test_networks_go_on_from_those_of_their_shape_alone(files: list[Path], tmp_path: Path) -> None:

@@ -140,6 +140,31 @@ class Alternating(Draws):
         return self.draws[int(torch.randint(len(self.draws), (), generator=of_batch))][index]
 
 
+def of_scales(
+    images: tuple[Sequence[Tensor], Sequence[Tensor]],
+    side: int,
+    views: Sequence[View],
+    symmetries: Sequence[int],
+    **options: int,
+) -> RandomCrops | Alternating:
+    """Random crops of images as a part sees them, and at finer scales as often.
+
+    Arguments:
+        images: Those that are drawn from whatever their size, and those that only are where they
+            hold a crop.
+        side: Of the crops of the first view; of each next one, at twice the resolution, half that.
+        views: What the part sees of images, and what it would see of finer scales.
+        symmetries, options: Of `RandomCrops`.
+    """
+    draws = []
+    for times, view in enumerate(views):
+        least = max(1, side >> times)
+        holding = [x for x in images[1] if min(x.shape[1:]) >= least]
+        some = [*images[0], *holding]
+        draws.append(RandomCrops(some, least, view, symmetries=symmetries, **options))
+    return draws[0] if len(draws) == 1 else Alternating(draws, **options)
+
+
 class DecidingCrops(_Views):
     """Crops that stay the same, taken from all images in turn, at least one of each.
 

@@ -20,7 +20,7 @@ from imprior.base import ImageModel, Part
 from imprior.data.batches import Draws
 from imprior.models.local.norm import BiasFreeNorm
 from imprior.train.config import FitConfig
-from imprior.train.crops import Alternating, DecidingCrops, RandomCrops, shrunk
+from imprior.train.crops import DecidingCrops, of_scales, shrunk
 from imprior.train.fit import FitResult, fit
 from imprior.train.progress import Progress
 from imprior.train.streamed import Stream, StreamedCrops
@@ -221,7 +221,8 @@ def _fit_part(
         how_drawn = {"symmetries": training.symmetries, "scales": training.scales, **options}
         fitted = StreamedCrops(to_fit, side, part.images, **how_drawn)
     else:
-        fitted = _drawn((to_fit, smaller), part, training, side, options)
+        views = (part.images, *part.finer) if training.finer else (part.images,)
+        fitted = of_scales((to_fit, smaller), side, views, training.symmetries, **options)
     size, count = crop or training.validation_size, training.validation_patches
     deciding = DecidingCrops(to_decide, size, part.images, count=count, seed=seed + 2)
     if len(deciding.groups) > 1:  # crops of several sizes cannot be in one batch
@@ -237,21 +238,3 @@ def _settle(network: nn.Module, name: str) -> None:
         raise ValueError(f"{name} has no normalization that could be settled")
     for norm in norms:
         norm.settled = True
-
-
-def _drawn(
-    images: tuple[Sequence[Tensor], Sequence[Tensor]],
-    part: Part,
-    training: NetworkTraining,
-    side: int,
-    options: dict[str, int],
-) -> Draws:
-    """Crops of images, and of those made smaller that hold them, at all scales of a part."""
-    views = (part.images, *part.finer) if training.finer else (part.images,)
-    draws = []
-    for times, view in enumerate(views):
-        least = max(1, side >> times)
-        holding = [x for x in images[1] if min(x.shape[1:]) >= least]
-        some = [*images[0], *holding]
-        draws.append(RandomCrops(some, least, view, symmetries=training.symmetries, **options))
-    return draws[0] if len(draws) == 1 else Alternating(draws, **options)

@@ -52,18 +52,26 @@ def recurrent_part(part: Part) -> RIDE:
     raise ValueError(f"this training is for RIDE, not {type(part.model).__name__}")
 
 
-def begin(model: ImageModel, training: Training, name: str | Path) -> ImageModel:
+def begin(model: ImageModel, training: Training, name: str | Path | None) -> ImageModel | None:
     """The trained model that a training goes on from; networks have its weights from then on.
 
     Arguments:
         model: Of the preset, untrained.
         training: How it is to be trained.
-        name: A folder, a bundled name or a hub id.
+        name: A folder, a bundled name or a hub id; None: the training begins afresh.
 
     Raises:
         ValueError: If they do not fit: a RIDE may have fewer layers than the preset's, networks
-            have weights of the same shapes, but may be for other noise, for example.
+            have weights of the same shapes, but may be for other noise, for example; or if there
+            has to be one, and is none.
     """
+    if name is None:
+        if isinstance(training, NetworkTraining) and training.settled:
+            raise ValueError(
+                "this preset goes on from a trained model, whose normalization it keeps: name one "
+                "with --start"
+            )
+        return None
     start = checkpoint.load(name)
     if not isinstance(training, NetworkTraining):
         return _recurrent_start(model, start, name)

@@ -106,7 +106,7 @@ def train(
     check(model, preset.training, level)
     started = time.monotonic()
     opened, data_checksum = _opened(data, preset, seed)
-    begun = None if start is None else begin(model, preset.training, start)
+    begun = begin(model, preset.training, start)
     # Not the words and figures of the table, which may be mended while a training goes on.
     what = {
         name: dataclasses.asdict(getattr(preset, name)) for name in ("config", "training", "data")
