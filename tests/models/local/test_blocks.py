@@ -13,7 +13,7 @@ from imprior import checkpoint
 from imprior.models.local.config import FlatDenoiserConfig, LocalModelConfig, NetworkConfig
 from imprior.models.local.denoiser import FlatDenoiser
 from imprior.provenance import PROVENANCE
-from tests.models.local.small import assert_close, flat, noise
+from tests.models.local.small import assert_close, flat, local, noise
 
 WIDE = NetworkConfig(depth=4, width=24, receptive_field=5)  # no path is without a ReLU that is on
 
@@ -104,6 +104,16 @@ def test_saved_model_is_the_same_model(tmp_path: Path) -> None:
     loaded = checkpoint.load(tmp_path / "model")
     assert isinstance(loaded, FlatDenoiser) and loaded.config.blocks == 2
     assert torch.equal(loaded.denoise(y), model.denoise(y))
+
+
+@torch.no_grad()
+def test_low_pass_network_sees_squares_if_told_to() -> None:
+    model = local(low_blocks=2)
+    assert model.low.config.blocks == 2 and model.alignment == 2 * local().alignment
+    y = noise(1, 1, 16, 12)
+    x = flat(network=model.config.low, blocks=2)
+    x.load_state_dict(model.low.state_dict())
+    assert_close(model.low.denoise(y), x.denoise(y))
 
 
 @pytest.mark.parametrize("blocks", [0, -2])
