@@ -68,7 +68,7 @@ def _say_notes(args: Namespace, notes: Mapping[str, Sequence[str]]) -> None:
     """Tells what there is to know of images, by their paths."""
     for note, count in Counter(note for each in notes.values() for note in each).items():
         first = next(path for path, each in notes.items() if note in each)
-        others = f" and {count - 1} others" if count > 1 else ""
+        others = f" and {count - 1} other{'s' * (count > 2)}" if count > 1 else ""
         terminal.say(args, f"{first}{others}: {note}")
 
 
